@@ -1,0 +1,70 @@
+"""The seam between a worker and the engine it starts: options in, a command line and how to know it is ready out.
+
+An engine's file only describes; starting, watching and probing is the worker's. Importing an engine's file imports
+nothing heavy: what the engine needs is imported in the process that the worker starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from pydantic import BaseModel
+
+from argosy.config.schema import Deployment
+
+CHAT = "/v1/chat/completions"
+COMPLETIONS = "/v1/completions"
+EMBEDDINGS = "/v1/embeddings"
+
+
+@dataclass(frozen=True)
+class EngineContext:
+    """What an engine is told about the replica it is to serve."""
+
+    name: str  # the deployment's: the name the engine serves its model under
+    deployment: Deployment
+    path: Path | None  # the weights on this machine; None where the engine takes none
+    key: str  # the engine's own key: it must refuse requests without it where it can
+    port: int  # the port to listen on, or 0 where the engine picks one and tells it
+    address_file: Path  # an engine that picks its port writes http://host:port here, whole, once it listens
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How to start an engine: an argv (never a shell line) and what to add to the environment (secrets go here)."""
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a ready engine can do, for the gateway."""
+
+    paths: tuple[str, ...]  # of the OpenAI surface
+    slots: int  # requests it works on at once: the default of `concurrency`
+
+
+class Engine(Protocol):
+    """One kind of engine. Stateless: the same object describes every replica of it."""
+
+    name: str
+    options: type[BaseModel]  # validates `options:` of the fleet file
+    tells_port: bool  # it picks a free port and writes its address file; else the worker chooses a port for it
+
+    def launch(self, context: EngineContext) -> Launch:
+        """How to start it. Raises EngineError(permanent=True) where it cannot be started on this machine."""
+        ...
+
+    def health(self, deployment: Deployment) -> str:
+        """The path that answers 200 to a GET once it can serve."""
+        ...
+
+    def capabilities(self, deployment: Deployment) -> Capabilities: ...
+
+    def memory_bytes(self, context: EngineContext) -> int | None:
+        """A lower bound of what a replica needs, or None where it cannot be known before the start."""
+        ...

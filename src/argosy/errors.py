@@ -1,0 +1,164 @@
+"""The error tree. Every error that Argosy raises on purpose is one of these; its text is a sentence for a person.
+
+    ArgosyError                         exit code 1 when it ends a command
+    ├── InputError                      what the user gave is wrong: exit code 2, nothing was started
+    │   ├── FleetFileError              every fault of a fleet file at once, each with its path
+    │   └── SourceError                 a source of weights that cannot be had
+    ├── NotRunningError                 the command needs a fleet and none runs: exit code 3
+    ├── EngineError                     an engine could not start or stopped
+    └── RequestError                    ends one request at the door with an HTTP status
+        ├── BadRequestError       400   ├── UnauthorizedError 401   ├── NotFoundError 404
+        ├── ForbiddenError        403   ├── TooLargeError     413   ├── OverloadedError 429
+        ├── UnavailableError      503
+        └── UpstreamError         502   an engine failed this request
+            ├── ConnectError            … before it took it: safe to send elsewhere
+            ├── BrokenAnswerError       … after it took it
+            └── UpstreamTimeoutError 504
+
+`gateway/errors.py` maps RequestError to the OpenAI envelope, `cli` maps the rest to exit codes; nobody else does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class ArgosyError(Exception):
+    """Base of all. `str(error)` says what failed, with which value, and what to do."""
+
+    exit_code = 1
+
+
+class InputError(ArgosyError):
+    """What the user gave is wrong; nothing was started."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing wrong in a fleet file: where (`deployments.smollm2.options`) and what."""
+
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}" if self.path else self.message
+
+
+class FleetFileError(InputError):
+    """Every fault of a fleet file, found before anything is started."""
+
+    def __init__(self, file: str, faults: Sequence[Fault]) -> None:
+        self.file = file
+        self.faults = tuple(faults)
+        super().__init__("\n".join([f"{file} has {len(faults)} fault(s):", *(f"  {fault}" for fault in faults)]))
+
+
+class SourceError(InputError):
+    """A source of weights that is malformed, missing or cannot be fetched."""
+
+
+class NotRunningError(ArgosyError):
+    """The command needs a running fleet."""
+
+    exit_code = 3
+
+
+class EngineError(ArgosyError):
+    """An engine could not be started or has stopped.
+
+    `permanent`: starting it again cannot help (a missing model, options it does not take), so nobody retries.
+    """
+
+    def __init__(self, message: str, *, permanent: bool = False) -> None:
+        super().__init__(message)
+        self.permanent = permanent
+
+
+class RequestError(ArgosyError):
+    """Ends one request at the door.
+
+    `type` and `code` are OpenAI's (https://platform.openai.com/docs/guides/error-codes); `param` names the field at
+    fault; `retry_after` is in seconds and becomes the Retry-After header.
+    """
+
+    status = 500
+    type = "server_error"
+    code: str | None = None
+
+    def __init__(
+        self, message: str, *, param: str | None = None, code: str | None = None, retry_after: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.param = param
+        self.retry_after = retry_after
+        if code is not None:
+            self.code = code
+
+
+class BadRequestError(RequestError):
+    status = 400
+    type = "invalid_request_error"
+
+
+class UnauthorizedError(RequestError):
+    status = 401
+    type = "invalid_request_error"
+    code = "invalid_api_key"
+
+
+class ForbiddenError(RequestError):
+    status = 403
+    type = "invalid_request_error"
+
+
+class NotFoundError(RequestError):
+    status = 404
+    type = "invalid_request_error"
+
+
+class TooLargeError(RequestError):
+    status = 413
+    type = "invalid_request_error"
+    code = "request_too_large"
+
+
+class OverloadedError(RequestError):
+    status = 429
+    type = "rate_limit_error"
+    code = "queue_full"
+
+
+class UnavailableError(RequestError):
+    status = 503
+    type = "server_error"
+    code = "not_ready"
+
+
+class UpstreamError(RequestError):
+    """An engine failed this request."""
+
+    status = 502
+    type = "server_error"
+    code = "engine_error"
+
+
+class ConnectError(UpstreamError):
+    """The engine was not reached: it has not seen the request, which may be sent to any other replica."""
+
+    code = "engine_unreachable"
+
+
+class BrokenAnswerError(UpstreamError):
+    """The engine took the request, then its answer broke off or made no sense as HTTP."""
+
+    code = "engine_died"
+
+
+class UpstreamTimeoutError(UpstreamError):
+    """A time limit ran out while an engine had the request; `code` says which one."""
+
+    status = 504
+    code = "timeout"

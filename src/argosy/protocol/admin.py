@@ -1,0 +1,113 @@
+"""The fleet's own surface under /argosy/v1: what the controller pushes to gateways, and what `argosy ps` reads.
+
+Everything here wants the admin key (`authorization: Bearer …`).
+
+    PUT  /argosy/v1/table            gateway     FleetTable → TableAnswer, from the controller, once a second
+    GET  /argosy/v1/replicas         gateway     list[ReplicaView]: its registry
+    *    /argosy/v1/fleet/…          gateway     passed on to the controller:
+    GET  /argosy/v1/fleet            controller  FleetReport
+    PUT  /argosy/v1/fleet            controller  FleetRequest → FleetReport: apply another fleet file
+    GET  /argosy/v1/fleet/events     controller  SSE of Event
+    POST /argosy/v1/fleet/stop/NAME  controller  → FleetReport (also start/NAME)
+    POST /argosy/v1/fleet/down       controller  → {}; ?now=1 does not wait for running requests
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from argosy.protocol.deployment import DeploymentRecord
+
+
+class FleetTable(msgspec.Struct, frozen=True, kw_only=True):
+    """Desired state as a gateway needs it."""
+
+    revision: int
+    gateways: list[str] = []  # http://host:port as workers reach them
+    controller: str | None = None  # where /argosy/v1/fleet/… is passed on to
+    deployments: list[DeploymentRecord] = []
+    failed: dict[str, str] = {}  # replica id → reason, of those that gave up
+
+
+class TableAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    revision: int
+    waiting: dict[str, int] = {}  # deployment → requests that wait for a replica now
+    in_flight: dict[str, int] = {}  # replica id → requests
+
+
+class ReplicaView(msgspec.Struct, frozen=True, kw_only=True):
+    """A replica as one gateway sees it."""
+
+    id: str
+    deployment: str
+    state: str
+    reason: str
+    address: str | None
+    in_flight: int
+    routable: bool
+    node: str = ""
+    devices: list[str] = []
+    worker_pid: int = 0
+    engine_pid: int | None = None
+    restarts: int = 0
+    since: float = 0.0
+
+
+class ReplicaReport(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    state: str
+    reason: str = ""
+    node: str = ""
+    devices: list[str] = []
+    address: str | None = None
+    worker_pid: int | None = None
+    engine_pid: int | None = None
+    in_flight: int = 0
+    restarts: int = 0  # of its engine and of its worker together
+    since: float = 0.0
+
+
+class DeploymentReport(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    engine: str
+    source: str | None = None
+    aliases: list[str] = []
+    wanted: int = 1
+    ready: int = 0
+    stopped: bool = False
+    waiting: int = 0
+    replicas: list[ReplicaReport] = []
+
+
+class ProcessReport(msgspec.Struct, frozen=True, kw_only=True):
+    state: str  # running | starting | backoff | failed | gone
+    pid: int | None = None
+    address: str | None = None
+    reason: str = ""
+    restarts: int = 0
+    since: float = 0.0
+
+
+class FleetReport(msgspec.Struct, frozen=True, kw_only=True):
+    """`argosy ps --json`: for scripts; fields are added, never renamed or removed."""
+
+    name: str
+    gateways: list[ProcessReport] = []
+    controller: ProcessReport
+    deployments: list[DeploymentReport] = []
+
+
+class FleetRequest(msgspec.Struct, frozen=True, kw_only=True):
+    fleet: dict[str, Any]  # argosy.config.schema.Fleet as JSON
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """One change of state, for `argosy up` and logs."""
+
+    at: float
+    kind: str  # replica | gateway | controller | fleet
+    name: str
+    state: str
+    reason: str = ""

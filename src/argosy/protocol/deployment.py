@@ -1,0 +1,30 @@
+"""A deployment as the gateway knows it: all that routing needs, nothing of engines or weights."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
+    """Time limits of one request, in seconds."""
+
+    connect: float = 2.0  # to open a connection to the engine
+    queue: float = 30.0  # waiting in the gateway for a free replica
+    first_token: float = 60.0  # from sending the request to the first event, or the first byte of a plain answer
+    idle: float = 60.0  # between two events
+    total: float = 600.0  # all of it, from the choice of a replica on
+
+
+class DeploymentRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """Comes from the fleet file, the controller's push or a heartbeat; the highest revision wins."""
+
+    name: str
+    revision: int  # Unix milliseconds of the change that made it
+    aliases: list[str] = []
+    replicas: int = 1  # wanted
+    task: str = "generate"  # generate | embed
+    policy: str = "least_in_flight"
+    max_queue: int = 1000  # requests that may wait for a replica; the next one gets 429
+    timeouts: Timeouts = Timeouts()
+    stopped: bool = False  # by `argosy stop`: requests are refused at once
+    created: int = 0  # Unix seconds, for /v1/models

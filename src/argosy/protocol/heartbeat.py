@@ -1,0 +1,47 @@
+"""The heartbeat: how a worker tells every gateway of the fleet that its replica lives, and what it hears back.
+
+    POST /argosy/v1/heartbeat
+    x-argosy-signature: hex HMAC-SHA256 of the body, keyed by the join token
+    Heartbeat as JSON → HeartbeatAnswer as JSON
+
+One a second; a lease lasts three. The signature covers `seq`, which only grows: a recorded heartbeat cannot be replayed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+import msgspec
+
+from argosy.protocol.deployment import DeploymentRecord
+from argosy.protocol.replica import ReplicaStatus
+
+PROTOCOL = 1
+PATH = "/argosy/v1/heartbeat"
+SIGNATURE_HEADER = "x-argosy-signature"
+INTERVAL_SECONDS = 1.0
+LEASE_SECONDS = 3.0
+
+
+class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
+    protocol: int = PROTOCOL
+    seq: int  # grows with every heartbeat of a replica, over worker restarts too (starts at Unix nanoseconds)
+    status: ReplicaStatus
+    deployment: DeploymentRecord
+
+
+class HeartbeatAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    gateways: list[str] = []  # every gateway of the fleet; empty: no change
+    in_flight: int = 0  # requests this gateway has on the replica; a drained worker waits for 0 from all
+    commands: list[str] = []  # "drain": finish, then stop. Unknown ones are ignored
+
+
+def sign(body: bytes, join_token: str) -> str:
+    """HMAC-SHA256 of a heartbeat's body in hexadecimal (RFC 2104)."""
+    return hmac.new(join_token.encode(), body, hashlib.sha256).hexdigest()
+
+
+def engine_key(join_token: str, replica: str, epoch: int) -> str:
+    """The key of one incarnation of an engine: worker and gateway both derive it, so it never travels."""
+    return hmac.new(join_token.encode(), f"engine {replica} {epoch}".encode(), hashlib.sha256).hexdigest()

@@ -1,0 +1,66 @@
+"""What the controller asks of a worker (ReplicaSpec) and what a worker says of itself (ReplicaStatus).
+
+Both are JSON files in the replica's folder on one machine (`spec.json`, `status.json`), each with one writer; the status
+also travels inside every heartbeat.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Any
+
+import msgspec
+
+from argosy.protocol.deployment import DeploymentRecord
+
+
+class ReplicaState(enum.StrEnum):
+    """pending → starting → ready → draining → stopped, plus backoff (will retry) and failed (gave up)."""
+
+    PENDING = "pending"
+    STARTING = "starting"
+    READY = "ready"
+    DRAINING = "draining"
+    STOPPED = "stopped"
+    BACKOFF = "backoff"
+    FAILED = "failed"
+
+    @property
+    def over(self) -> bool:
+        """The worker has ended or is about to, by itself."""
+        return self in (ReplicaState.STOPPED, ReplicaState.FAILED)
+
+
+class ReplicaSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """One replica that a launcher is asked to run. (id, generation) is the idempotency key; generation + 1 replaces."""
+
+    id: str  # smollm2.0
+    generation: int
+    deployment: DeploymentRecord
+    config: dict[str, Any]  # the deployment as in the fleet file: argosy.config.schema.Deployment
+    gateways: list[str]  # http://host:port of every gateway known at the start; heartbeats' answers update the list
+    grace_seconds: float
+    node: str | None = None  # None: any
+    devices: list[str] = []
+
+
+class ReplicaStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker says of its replica. Times are Unix seconds."""
+
+    id: str
+    generation: int
+    epoch: int  # the engine's incarnation: grows with every start of the engine, over worker restarts too
+    state: str  # a ReplicaState; a reader that does not know it takes it for "not routable"
+    since: float  # when this state began
+    reason: str = ""  # why it is so, a sentence: download progress, the error and last log lines of a failure
+    node: str = ""
+    devices: list[str] = []
+    address: str | None = None  # http://127.0.0.1:41234: where requests go; None until the engine listens
+    worker_pid: int = 0
+    engine_pid: int | None = None
+    restarts: int = 0  # of the engine, within this worker
+    concurrency: int = 1  # requests in flight this replica takes; more wait in the gateway
+    weight: float = 1.0  # for the weighted lottery
+    paths: list[str] = []  # the OpenAI paths it serves: /v1/chat/completions …
+    health: str = "/health"  # GET this (with the engine's key) to probe it
+    upstream_model: str | None = None  # when set, a request's model is rewritten to it
