@@ -1,6 +1,6 @@
 """The fleet file's schema. Frozen; every default of Argosy's settings lives here and nowhere else.
 
-Validation is structural here (types, ranges, names, fields that belong to another engine). `load.py` adds what needs the
+Validation is structural here (types, ranges, names, fields of another engine). `load.py` adds what needs the
 outside world (files, environment) and turns pydantic's findings into faults with a path and a suggestion.
 """
 

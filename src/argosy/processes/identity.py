@@ -30,14 +30,18 @@ class ProcessIdentity(msgspec.Struct, frozen=True):
     def own(cls) -> ProcessIdentity:
         return cls.of(os.getpid())
 
+    def process(self) -> psutil.Process | None:
+        """The process, or None when it is gone, a zombie, or another one has its pid."""
+        try:
+            found = psutil.Process(self.pid)
+            same = abs(found.create_time() - self.started) < 0.05 and found.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return None
+        return found if same else None
+
     @property
     def alive(self) -> bool:
-        """It runs and is no zombie."""
-        try:
-            process = psutil.Process(self.pid)
-            return abs(process.create_time() - self.started) < 0.05 and process.status() != psutil.STATUS_ZOMBIE
-        except psutil.NoSuchProcess:
-            return False
+        return self.process() is not None
 
     def send_signal(self, number: signal.Signals) -> None:
         """Does nothing when the process is gone: a stranger with its pid is never signalled."""
@@ -49,8 +53,10 @@ class ProcessIdentity(msgspec.Struct, frozen=True):
 def wait_gone(processes: Iterable[ProcessIdentity], seconds: float) -> list[ProcessIdentity]:
     """Blocks until all are gone or the time is over; returns those still alive."""
     deadline = time.monotonic() + seconds
-    left = [process for process in processes if process.alive]
-    while left and time.monotonic() < deadline:
-        psutil.wait_procs([psutil.Process(p.pid) for p in left if p.alive], timeout=min(0.2, seconds))
-        left = [process for process in left if process.alive]
-    return left
+    wanted = list(processes)
+    while left := [(who, process) for who in wanted if (process := who.process())]:
+        remaining = deadline - time.monotonic()
+        if remaining <= 0:
+            break
+        psutil.wait_procs([process for _, process in left], timeout=min(0.2, remaining))
+    return [who for who, _ in left]

@@ -4,7 +4,7 @@
     x-argosy-signature: hex HMAC-SHA256 of the body, keyed by the join token
     Heartbeat as JSON → HeartbeatAnswer as JSON
 
-One a second; a lease lasts three. The signature covers `seq`, which only grows: a recorded heartbeat cannot be replayed.
+One a second; a lease lasts three. The signature covers `seq`, which only grows: a recorded one cannot be replayed.
 """
 
 from __future__ import annotations

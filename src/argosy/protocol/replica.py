@@ -1,7 +1,7 @@
 """What the controller asks of a worker (ReplicaSpec) and what a worker says of itself (ReplicaStatus).
 
-Both are JSON files in the replica's folder on one machine (`spec.json`, `status.json`), each with one writer; the status
-also travels inside every heartbeat.
+Both are JSON files in the replica's folder on one machine (`spec.json`, `status.json`), each with one writer; the
+status also travels inside every heartbeat.
 """
 
 from __future__ import annotations

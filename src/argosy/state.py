@@ -1,0 +1,176 @@
+"""What lies where in ARGOSY_HOME: one folder per fleet, one writer per file, all readable by their owner only.
+
+    fleets/NAME/
+      fleet.json            desired state: the fleet, what is stopped, its revision        (controller)
+      controller.json       ProcessRecord of the controller        controller.lock        (controller)
+      gateway.json          ProcessRecord of the gateway                                  (gateway)
+      table.json            the last FleetTable, for a gateway that starts alone          (gateway)
+      secrets/              admin_key · join_token · client_key                           (who needs one first)
+      logs/NAME.log         of controller, gateway and every replica; NAME is percent-quoted
+      replicas/ID/          spec.json process.json (controller) · status.json engine.json address (worker)
+
+No decisions here: paths, atomic writes, secrets.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import tempfile
+import urllib.parse
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from argosy.processes.identity import ProcessIdentity
+
+T = TypeVar("T")
+
+
+class ProcessRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A process of the fleet that others must find: by its identity, and by its address where it listens."""
+
+    identity: ProcessIdentity
+    address: str | None = None  # http://host:port
+
+
+def quoted(name: str) -> str:
+    """A deployment's name or a replica's id as one file name: Qwen/Qwen2.5-7B → Qwen%2FQwen2.5-7B."""
+    return urllib.parse.quote(name, safe="")
+
+
+def unquoted(file_name: str) -> str:
+    return urllib.parse.unquote(file_name)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Whole or not at all, mode 0600, folders made (0700)."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(msgspec.json.encode(value))
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def read_json(path: Path, shape: type[T]) -> T | None:
+    """None when the file is missing or is not of that shape (written by another version): callers start anew."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=shape)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
+
+
+@dataclass(frozen=True)
+class ReplicaFolder:
+    root: Path
+
+    @property
+    def spec(self) -> Path:
+        """ReplicaSpec"""
+        return self.root / "spec.json"
+
+    @property
+    def process(self) -> Path:
+        """ProcessRecord of the worker"""
+        return self.root / "process.json"
+
+    @property
+    def status(self) -> Path:
+        """ReplicaStatus"""
+        return self.root / "status.json"
+
+    @property
+    def engine(self) -> Path:
+        """list[ProcessIdentity]: the guard and the engine, for sweeping leftovers"""
+        return self.root / "engine.json"
+
+    @property
+    def address(self) -> Path:
+        """Written by an engine that picks its own port"""
+        return self.root / "address"
+
+
+@dataclass(frozen=True)
+class FleetFolder:
+    root: Path
+
+    @property
+    def name(self) -> str:
+        return unquoted(self.root.name)
+
+    @property
+    def desired(self) -> Path:
+        return self.root / "fleet.json"
+
+    @property
+    def controller(self) -> Path:
+        return self.root / "controller.json"
+
+    @property
+    def controller_lock(self) -> Path:
+        return self.root / "controller.lock"
+
+    @property
+    def gateway(self) -> Path:
+        return self.root / "gateway.json"
+
+    @property
+    def table(self) -> Path:
+        return self.root / "table.json"
+
+    def log(self, name: str) -> Path:
+        """Of `controller`, `gateway` or a replica's id."""
+        return self.root / "logs" / f"{quoted(name)}.log"
+
+    def replica(self, replica: str) -> ReplicaFolder:
+        return ReplicaFolder(self.root / "replicas" / quoted(replica))
+
+    def replicas(self) -> list[str]:
+        """Ids of every replica that has a folder."""
+        with contextlib.suppress(FileNotFoundError):
+            return sorted(unquoted(entry.name) for entry in (self.root / "replicas").iterdir())
+        return []
+
+    def secret(self, name: str) -> str | None:
+        """admin_key, join_token or client_key, if there is one."""
+        try:
+            return (self.root / "secrets" / name).read_text().strip() or None
+        except FileNotFoundError:
+            return None
+
+    def make_secret(self, name: str) -> str:
+        """The secret of that name, made at the first call; two callers at once get the same one."""
+        path = self.root / "secrets" / name
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle, temporary = tempfile.mkstemp(dir=path.parent)  # 0600
+        with os.fdopen(handle, "w") as file:
+            file.write(f"{'sk-argosy-' if name == 'client_key' else ''}{secrets.token_urlsafe(32)}\n")
+        try:
+            with contextlib.suppress(FileExistsError):
+                os.link(temporary, path)  # atomic: the first one stays
+        finally:
+            Path(temporary).unlink()
+        return path.read_text().strip()
+
+
+@dataclass(frozen=True)
+class Home:
+    """ARGOSY_HOME: state only; models and environments live in ARGOSY_CACHE."""
+
+    root: Path
+
+    def fleet(self, name: str) -> FleetFolder:
+        return FleetFolder(self.root / "fleets" / quoted(name))
+
+    def fleets(self) -> Iterator[FleetFolder]:
+        with contextlib.suppress(FileNotFoundError):
+            for entry in sorted((self.root / "fleets").iterdir()):
+                yield FleetFolder(entry)
