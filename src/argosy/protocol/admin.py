@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from argosy.protocol.deployment import DeploymentRecord
+from argosy.protocol.deployment import DeploymentRecord, RemoteRecord
 
 
 class FleetTable(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +28,7 @@ class FleetTable(msgspec.Struct, frozen=True, kw_only=True):
     gateways: list[str] = []  # http://host:port as workers reach them
     controller: str | None = None  # where /argosy/v1/fleet/… is passed on to
     deployments: list[DeploymentRecord] = []
+    remotes: list[RemoteRecord] = []  # one for each deployment whose engine is `remote`
     failed: dict[str, str] = {}  # replica id → reason, of those that gave up
 
 

@@ -28,3 +28,14 @@ class DeploymentRecord(msgspec.Struct, frozen=True, kw_only=True):
     timeouts: Timeouts = Timeouts()
     stopped: bool = False  # by `argosy stop`: requests are refused at once
     created: int = 0  # Unix seconds, for /v1/models
+
+
+class RemoteRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a `remote` deployment lives. The gateway makes one static replica of each URL and probes it itself."""
+
+    deployment: str
+    urls: list[str]  # up to and with /v1
+    model: str | None = None  # the name to send upstream; None: as the client sent it
+    api_key_env: str | None = None  # environment variable of the gateway that holds the upstream's key
+    concurrency: int | None = None  # requests in flight per URL; None: no limit of ours
+    weight: float = 1.0
