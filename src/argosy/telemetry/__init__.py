@@ -1,0 +1,1 @@
+"""What Argosy tells of itself: log lines, events, metrics. A leaf: any room may use it."""
