@@ -1,9 +1,11 @@
 """What lies where in ARGOSY_HOME: one folder per fleet, one writer per file, all readable by their owner only.
 
     fleets/NAME/
-      fleet.json            desired state: the fleet, what is stopped, its revision        (controller)
+      request.json          DesiredState for a controller that is about to start          (argosy up)
+      fleet.json            DesiredState: the fleet, what is stopped, its revision         (controller)
       controller.json       ProcessRecord of the controller        controller.lock        (controller)
       gateway.json          ProcessRecord of the gateway                                  (gateway)
+      gateway.old.json      list[ProcessRecord]: gateways that another one replaces       (controller)
       table.json            the last FleetTable, for a gateway that starts alone          (gateway)
       secrets/              admin_key · join_token · client_key                           (who needs one first)
       logs/NAME.log         of controller, gateway and every replica; NAME is percent-quoted
@@ -36,6 +38,14 @@ class ProcessRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     identity: ProcessIdentity
     address: str | None = None  # http://host:port
+
+
+class DesiredState(msgspec.Struct, frozen=True, kw_only=True):
+    """What the user asked for last, in `fleet.json`: a controller that starts later carries on from it."""
+
+    fleet: dict[str, Any]  # argosy.config.schema.Fleet as JSON, defaults left out
+    revision: int  # Unix milliseconds of the change, always growing
+    stopped: list[str] = []  # deployments, by `argosy stop`
 
 
 def quoted(name: str) -> str:
@@ -111,6 +121,10 @@ class FleetFolder:
         return self.root / "fleet.json"
 
     @property
+    def request(self) -> Path:
+        return self.root / "request.json"
+
+    @property
     def controller(self) -> Path:
         return self.root / "controller.json"
 
@@ -121,6 +135,10 @@ class FleetFolder:
     @property
     def gateway(self) -> Path:
         return self.root / "gateway.json"
+
+    @property
+    def replaced_gateways(self) -> Path:
+        return self.root / "gateway.old.json"
 
     @property
     def table(self) -> Path:
@@ -145,6 +163,15 @@ class FleetFolder:
             return (self.root / "secrets" / name).read_text().strip() or None
         except FileNotFoundError:
             return None
+
+    def set_secret(self, name: str, value: str) -> None:
+        """One that the user gave; it replaces the one that was there."""
+        path = self.root / "secrets" / name
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle, temporary = tempfile.mkstemp(dir=path.parent)  # 0600
+        with os.fdopen(handle, "w") as file:
+            file.write(f"{value}\n")
+        Path(temporary).replace(path)
 
     def make_secret(self, name: str) -> str:
         """The secret of that name, made at the first call; two callers at once get the same one."""
