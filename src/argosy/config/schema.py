@@ -1,18 +1,21 @@
 """The fleet file's schema. Frozen; every default of Argosy's settings lives here and nowhere else.
 
-Validation is structural here (types, ranges, names, fields of another engine). `load.py` adds what needs the
-outside world (files, environment) and turns pydantic's findings into faults with a path and a suggestion.
+Validation is structural here (types, ranges, names, fields that do not go together). `load.py` adds what needs the
+outside world (files, environment, the table of engines) and turns pydantic's findings into faults with a path and a suggestion.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
-EngineName = Literal["llama.cpp", "command", "remote", "echo"]
 PolicyName = Literal["least_in_flight", "round_robin", "weighted_lottery"]
+MISFIT = "misfit"  # the error type of fields that are right by themselves but do not go together
 RESERVED_NAMES = frozenset({"all", "gateway", "workers", "controller"})
 _NAME = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
 
@@ -38,6 +41,27 @@ def check_fleet_name(name: str) -> str:
     return name
 
 
+def check_url(url: str) -> str:
+    """The base URL of an OpenAI-compatible server. Raises ValueError."""
+    try:
+        parts = urlsplit(url)
+        right = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        right = False
+    if not right or parts.query or parts.fragment or parts.username is not None or re.search(r"\s", url):
+        raise ValueError(
+            f"{url!r} is no base URL; write one such as http://127.0.0.1:9001/v1 (a key goes to api_key_env)"
+        )
+    return url.rstrip("/")
+
+
+def check_path(path: str) -> str:
+    """A path of an HTTP server. Raises ValueError."""
+    if not path.startswith("/") or re.search(r"\s", path):
+        raise ValueError(f"{path!r} is no path; write one such as /health")
+    return path
+
+
 Name = Annotated[str, AfterValidator(check_name)]
 FleetName = Annotated[str, AfterValidator(check_fleet_name)]
 Seconds = Annotated[float, Field(gt=0, le=86400)]
@@ -54,8 +78,8 @@ class Timeouts(Settings):
 
     connect: Seconds = Field(2, description="to open a connection to the engine")
     queue: Seconds = Field(30, description="waiting in the gateway for a free replica; then 503")
-    first_token: Seconds = Field(60, description="until the first event, or the first byte of a plain answer")
-    idle: Seconds = Field(60, description="between two events")
+    first_token: Seconds = Field(60, description="of a stream: until its first event")
+    idle: Seconds = Field(60, description="of a stream: between two events")
     total: Seconds = Field(600, description="the whole request, waiting excepted")
 
 
@@ -75,7 +99,9 @@ class Deployment(Settings):
     """A served model."""
 
     source: str | None = Field(None, description="catalog name, path, or pypi:package==version/member")
-    engine: EngineName | None = Field(None, description="left out: decided by the source or the fields present")
+    engine: str | None = Field(
+        None, description="a name of engines/catalog.py; left out: decided by the fields present", min_length=1
+    )
     task: Literal["generate", "embed"] = "generate"
     replicas: Annotated[int, Field(ge=0, le=1000)] = 1
     aliases: tuple[Name, ...] = Field((), description="other names that clients may send")
@@ -93,37 +119,80 @@ class Deployment(Settings):
 
     # engine: command
     command: tuple[str, ...] | None = Field(None, description="argv; {path}, {port} and {name} are filled in")
-    ready: str = Field("/health", pattern=r"^/", description="GET path that answers 200 once the engine can serve")
+    ready: Annotated[str, AfterValidator(check_path)] = Field(
+        "/health", description="GET path that answers 200 once the engine can serve"
+    )
     # engine: remote
-    urls: tuple[Annotated[str, Field(pattern=r"^https?://[^/\s]+(/\S*)?$")], ...] = Field(
+    urls: tuple[Annotated[str, AfterValidator(check_url)], ...] = Field(
         (), description="base URLs up to and with /v1; each is a replica"
     )
     model: str | None = Field(None, description="the name to send upstream (default: what the client sent)")
     api_key_env: str | None = Field(None, description="environment variable that holds the upstream's key")
 
     @property
-    def engine_name(self) -> EngineName:
+    def engine_name(self) -> str:
         """The engine, decided where it was left out: urls → remote, command → command, else llama.cpp."""
-        if self.engine:
-            return self.engine
-        if self.urls:
-            return "remote"
-        return "command" if self.command else "llama.cpp"
+        return decide_engine(self.engine, urls=self.urls, command=self.command)
 
     @model_validator(mode="after")
     def _fields_fit_the_engine(self) -> Deployment:
-        engine = self.engine_name
-        wanted = {"llama.cpp": "source", "command": "command", "remote": "urls"}.get(engine)
-        if wanted and not getattr(self, wanted):
-            raise ValueError(f"{wanted}: missing (engine {engine} needs it)")
-        belongs = {"command": "command", "ready": "command", "urls": "remote", "model": "remote"}
-        belongs["api_key_env"] = "remote"
-        for field, owner in belongs.items():
-            if field in self.model_fields_set and engine != owner:
-                raise ValueError(f"{field}: only for engine {owner}, this one is {engine}")
-        if engine in ("remote", "echo") and self.source:
-            raise ValueError(f"source: engine {engine} takes none")
+        given = {field: getattr(self, field) for field in self.model_fields_set}
+        if found := misfits(given):
+            raise PydanticCustomError(MISFIT, "{reasons}", {"reasons": "; ".join(": ".join(each) for each in found)})
         return self
+
+
+def decide_engine(engine: str | None, *, urls: object, command: object) -> str:
+    if engine:
+        return engine
+    if urls:
+        return "remote"
+    return "command" if command else "llama.cpp"
+
+
+def misfits(given: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Fields of a deployment that do not go together: (field, what is wrong).
+
+    Takes the fields as given, right or wrong: pydantic runs its model validators only where all fields are right, and
+    one bad field must not hide another fault. A field with its default's value counts as not given.
+    """
+    engine = decide_engine(given.get("engine"), urls=given.get("urls"), command=given.get("command"))
+    found = []
+    wanted = {"command": "command", "remote": "urls", "echo": None}.get(engine, "source")
+    if wanted and not given.get(wanted):
+        found.append((wanted, f"missing (engine {engine} needs it)"))
+    for field, owner in _OWNERS.items():
+        value = given.get(field)
+        if value and value != Deployment.model_fields[field].default and engine != owner:
+            found.append((field, f"only for engine {owner}, this one is {engine}"))
+    if engine in ("remote", "echo") and given.get("source"):
+        found.append(("source", f"engine {engine} takes none"))
+    if engine == "remote":
+        found += [
+            (field, "engine remote takes none: nothing is started") for field in ("options", "env") if given.get(field)
+        ]
+        if given.get("replicas", 1) not in (1, len(given.get("urls") or ())):
+            found.append(("replicas", "engine remote has one for each of its urls"))
+    command = given.get("command")
+    names_path = isinstance(command, list | tuple) and any("{path}" in str(part) for part in command)
+    if engine == "command" and names_path and not given.get("source"):
+        found.append(("source", "missing ({path} in command needs it)"))
+    return found
+
+
+_OWNERS = {"command": "command", "ready": "command", "urls": "remote", "model": "remote", "api_key_env": "remote"}
+
+
+def shared_names(deployments: Mapping[str, Iterable[str]]) -> list[tuple[str, int, str]]:
+    """Aliases that name something already: (deployment, index of its alias, what is wrong)."""
+    owner = {name: name for name in deployments}
+    found = []
+    for name, aliases in deployments.items():
+        for index, alias in enumerate(aliases):
+            if alias in owner:
+                found.append((name, index, f"{alias!r} already names {owner[alias]!r}"))
+            owner.setdefault(alias, name)
+    return found
 
 
 class Fleet(Settings):
@@ -138,10 +207,7 @@ class Fleet(Settings):
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Fleet:
-        owner: dict[str, str] = {name: name for name in self.deployments}
-        for name, deployment in self.deployments.items():
-            for alias in deployment.aliases:
-                if alias in owner:
-                    raise ValueError(f"deployments.{name}.aliases: {alias!r} already names {owner[alias]!r}")
-                owner[alias] = name
+        if found := shared_names({name: each.aliases for name, each in self.deployments.items()}):
+            reasons = "; ".join(f"deployments.{name}.aliases[{index}]: {text}" for name, index, text in found)
+            raise PydanticCustomError(MISFIT, "{reasons}", {"reasons": reasons})
         return self

@@ -10,8 +10,8 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
 
     connect: float = 2.0  # to open a connection to the engine
     queue: float = 30.0  # waiting in the gateway for a free replica
-    first_token: float = 60.0  # from sending the request to the first event, or the first byte of a plain answer
-    idle: float = 60.0  # between two events
+    first_token: float = 60.0  # of a stream: from sending the request to its first event
+    idle: float = 60.0  # of a stream: between two events
     total: float = 600.0  # all of it, from the choice of a replica on
 
 

@@ -1,0 +1,195 @@
+"""Name → lease: who takes this request, and who waits until somebody can. Owns the waiting lines and the retry budget.
+
+First come, first served within a deployment. A freed slot or a new replica is granted to the first that can use it, one
+grant per slot, so nobody wakes in vain.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Collection
+
+from argosy.dispatch.policies import POLICIES, Hint
+from argosy.errors import OverloadedError, RequestError, UnavailableError
+from argosy.registry.records import Deployment, Replica
+from argosy.registry.registry import Registry
+
+RETRY_SHARE = 0.2
+RETRY_WINDOW_SECONDS = 10.0
+RETRY_FLOOR = 10  # retries that a window always allows: a share of few requests would be none
+
+Tried = Collection[tuple[Replica, int]]  # replicas, with their epoch, that must not be chosen again
+
+
+class Lease:
+    """A request's claim on a replica, from the choice to the last byte. Released once, on whatever path."""
+
+    __slots__ = ("_dispatcher", "_held", "deployment", "replica")
+
+    def __init__(self, dispatcher: Dispatcher, deployment: Deployment, replica: Replica) -> None:
+        self._dispatcher = dispatcher
+        self._held = True
+        self.deployment = deployment
+        self.replica = replica
+
+    def release(self) -> None:
+        if self._held:
+            self._held = False
+            self._dispatcher.released(self)
+
+
+class _Waiter:
+    __slots__ = ("granted", "hint", "tried")
+
+    def __init__(self, granted: asyncio.Future[Lease], hint: Hint, tried: Tried) -> None:
+        self.granted = granted
+        self.hint = hint
+        self.tried = tried
+
+
+class Dispatcher:
+    """`clock`: monotonic seconds; `draw`: uniform in [0, 1)."""
+
+    def __init__(self, registry: Registry, *, clock: Callable[[], float], draw: Callable[[], float]) -> None:
+        self._registry = registry
+        self._clock = clock
+        self._draw = draw
+        self._lines: dict[str, deque[_Waiter]] = {}
+        self._window_started = clock()
+        self._requests = 0
+        self._retries = 0
+        registry.on_change = self._changed
+
+    def waiting(self) -> dict[str, int]:
+        """Deployment → requests that wait now: what demand there is for replicas that are not there."""
+        return {name: len(line) for name, line in self._lines.items() if line}
+
+    def lease_now(self, deployment: Deployment, hint: Hint, tried: Tried = ()) -> Lease | None:
+        """A lease if one is to be had at once and nobody waits in front."""
+        if self._lines.get(deployment.record.name):
+            return None
+        return self._choose(deployment, hint, tried)
+
+    async def lease(self, deployment: Deployment, hint: Hint, tried: Tried = (), *, seconds: float) -> Lease:
+        """A lease, waiting up to `seconds` for it.
+
+        Raises UnavailableError (stopped, all failed, or the time is over) and OverloadedError (the line is full).
+        """
+        if lease := self.lease_now(deployment, hint, tried):
+            return lease
+        self._refuse_the_hopeless(deployment)
+        record = deployment.record
+        line = self._lines.setdefault(record.name, deque())
+        if len(line) >= record.max_queue:
+            raise OverloadedError(
+                f"{record.name}: {len(line)} requests already wait, which is all that may (max_queue)", retry_after=1
+            )
+        waiter = _Waiter(asyncio.get_running_loop().create_future(), hint, tried)
+        line.append(waiter)
+        try:
+            async with asyncio.timeout(seconds):
+                return await waiter.granted
+        except BaseException as error:
+            _give_back(waiter)  # it may have been granted in the very moment its request was cancelled
+            if isinstance(error, TimeoutError):
+                raise self._too_late(deployment, seconds) from None
+            raise
+        finally:
+            line.remove(waiter)
+            if not line:
+                del self._lines[record.name]
+
+    def may_retry(self) -> bool:
+        """Takes one retry out of the budget: under 20% of the requests of the last 10 s, or 10 where those are few."""
+        self._turn_window()
+        if self._retries >= max(RETRY_FLOOR, RETRY_SHARE * self._requests):
+            return False
+        self._retries += 1
+        return True
+
+    def released(self, lease: Lease) -> None:
+        """A lease has ended: its slot goes to the first in line. Called by the lease alone."""
+        self._registry.release(lease.replica)
+        if lease.deployment.record.name in self._lines:
+            self._grant(lease.deployment)
+
+    # own affairs
+
+    def _choose(self, deployment: Deployment, hint: Hint, tried: Tried) -> Lease | None:
+        candidates = [replica for replica in deployment.routable if replica.in_flight < replica.status.concurrency]
+        if tried:
+            candidates = [replica for replica in candidates if (replica, replica.status.epoch) not in tried]
+        if not candidates or deployment.record.stopped:
+            return None
+        if len(candidates) == 1:
+            chosen = candidates[0]
+        else:
+            policy: Callable[..., Replica] = POLICIES[deployment.record.policy]  # type: ignore[assignment]
+            chosen = policy(candidates, hint, self._draw())
+        self._registry.acquire(chosen)
+        self._requests += 1
+        return Lease(self, deployment, chosen)
+
+    def _grant(self, deployment: Deployment) -> None:
+        for waiter in list(self._lines.get(deployment.record.name, ())):
+            if waiter.granted.done():
+                continue
+            lease = self._choose(deployment, waiter.hint, waiter.tried)
+            if lease is not None:
+                waiter.granted.set_result(lease)
+            elif not waiter.tried:
+                return  # what the first cannot have, nobody behind it can
+
+    def _changed(self, deployment: Deployment) -> None:
+        name = deployment.record.name
+        if name not in self._lines:
+            return
+        try:
+            self._refuse_the_hopeless(deployment)
+        except RequestError as error:
+            for waiter in self._lines[name]:
+                if not waiter.granted.done():
+                    waiter.granted.set_exception(error)
+        else:
+            self._grant(deployment)
+
+    def _refuse_the_hopeless(self, deployment: Deployment) -> None:
+        """Waiting would be in vain: nobody will come."""
+        record = deployment.record
+        if record.stopped:
+            raise UnavailableError(
+                f"{record.name} is stopped (argosy start {record.name})", code="stopped", retry_after=30
+            )
+        if self._registry.find(record.name) is not deployment:
+            raise UnavailableError(f"{record.name} has been removed from the fleet", code="removed")
+        given_up = self._registry.given_up(deployment)
+        if given_up and len(given_up) >= record.replicas and not deployment.routable:
+            reason = next(iter(given_up.values()))
+            raise UnavailableError(f"{record.name} has failed: {reason}", code="failed", retry_after=30)
+
+    def _too_late(self, deployment: Deployment, seconds: float) -> UnavailableError:
+        name, routable = deployment.record.name, deployment.routable
+        if routable:
+            busy = sum(replica.in_flight for replica in routable)
+            return UnavailableError(
+                f"{name}: no slot became free within {seconds:g} s ({busy} requests run on {len(routable)} replica(s))",
+                code="queue_timeout",
+                retry_after=1,
+            )
+        states = [f"{replica.id} is {replica.status.state}" for replica in deployment.replicas.values()]
+        return UnavailableError(
+            f"{name}: no replica became ready within {seconds:g} s ({', '.join(states) or 'none has reported'})",
+            retry_after=5,
+        )
+
+    def _turn_window(self) -> None:
+        now = self._clock()
+        if now - self._window_started > RETRY_WINDOW_SECONDS:
+            self._window_started, self._requests, self._retries = now, 0, 0
+
+
+def _give_back(waiter: _Waiter) -> None:
+    granted = waiter.granted
+    if granted.done() and not granted.cancelled() and granted.exception() is None:
+        granted.result().release()

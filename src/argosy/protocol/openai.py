@@ -1,0 +1,116 @@
+"""The OpenAI surface as far as the gateway must understand it: a look into a request, and the error envelope.
+
+A look is one msgspec pass that decodes only the fields it needs; everything else stays raw bytes, and the body goes to
+the engine as it came. Formats: https://platform.openai.com/docs/api-reference.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from argosy.errors import BadRequestError, RequestError
+
+CHAT = "/v1/chat/completions"
+COMPLETIONS = "/v1/completions"
+EMBEDDINGS = "/v1/embeddings"
+
+
+class Peek(msgspec.Struct, frozen=True, gc=False):
+    """What routing needs of a request's body."""
+
+    model: str | None = None
+    stream: bool | None = None
+    messages: msgspec.Raw = msgspec.Raw()
+    prompt: msgspec.Raw = msgspec.Raw()
+    input: msgspec.Raw = msgspec.Raw()
+
+
+REQUIRED = {CHAT: "messages", COMPLETIONS: "prompt", EMBEDDINGS: "input"}  # path → the field that must be there
+_PEEK = msgspec.json.Decoder(Peek)
+_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def peek(path: str, body: bytes) -> Peek:
+    """Reads model and stream, and checks what every engine needs. Raises BadRequestError naming the field."""
+    try:
+        found = _PEEK.decode(body)
+    except msgspec.ValidationError as error:
+        message, _, where = str(error).partition(" - at `$")
+        field = where.rstrip("`").lstrip(".") or None
+        said = f"Invalid value for '{field}': {message}." if field else f"{message}."
+        raise BadRequestError(said, param=field) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadRequestError(f"The request's body is not valid JSON: {error}") from None
+    if not found.model:
+        raise BadRequestError("Missing required parameter: 'model'.", param="model", code="missing_required_parameter")
+    field = REQUIRED[path]
+    start = bytes(memoryview(getattr(found, field))[:5])  # only the start: it may hold megabytes
+    if start in (b"", b"null"):
+        raise BadRequestError(f"Missing required parameter: '{field}'.", param=field, code="missing_required_parameter")
+    if field == "messages" and start[:1] != b"[":
+        raise BadRequestError("Invalid type for 'messages': expected an array of objects.", param="messages")
+    return found
+
+
+def with_fields(body: bytes, fields: dict[str, Any]) -> bytes:
+    """The same JSON object with these top-level fields set; every other value's bytes stay as they were."""
+    values = _OBJECT.decode(body)
+    for name, value in fields.items():
+        values[name] = msgspec.Raw(msgspec.json.encode(value))
+    return msgspec.json.encode(values)
+
+
+def error_body(error: RequestError) -> bytes:
+    """OpenAI's error envelope (https://platform.openai.com/docs/guides/error-codes)."""
+    return msgspec.json.encode(
+        {"error": {"message": str(error), "type": error.type, "param": error.param, "code": error.code}}
+    )
+
+
+def error_event(error: RequestError) -> bytes:
+    """The envelope as the last event of a stream that broke, and the end that readers wait for."""
+    return b"data: " + error_body(error) + b"\n\ndata: [DONE]\n\n"
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """Tokens of one request."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+class _Timings(msgspec.Struct, frozen=True):
+    prompt_n: int = 0
+    cache_n: int = 0
+    predicted_n: int = 0
+
+
+class _Counted(msgspec.Struct, frozen=True):
+    usage: Usage | None = None
+    timings: _Timings | None = None
+
+
+_COUNTED = msgspec.json.Decoder(_Counted)
+
+
+def usage_of(data: bytes) -> Usage | None:
+    """Tokens told by a plain answer, or by one of the last events of a stream (usage, or llama.cpp's timings)."""
+    if data.endswith(b"\n\n"):
+        candidates = [line[5:].strip() for line in data.splitlines() if line.startswith(b"data:")][::-1]
+    else:
+        candidates = [data]
+    for candidate in candidates:
+        if b'"usage"' not in candidate and b'"timings"' not in candidate:
+            continue
+        try:
+            counted = _COUNTED.decode(candidate)
+        except msgspec.DecodeError:
+            continue
+        if counted.usage is not None:
+            return counted.usage
+        if counted.timings is not None:
+            timings = counted.timings
+            return Usage(timings.prompt_n + timings.cache_n, timings.predicted_n)
+    return None

@@ -1,0 +1,1 @@
+"""The gateway's table of who serves what now."""

@@ -1,0 +1,260 @@
+"""Who serves what now: deployments, their replicas, leases in time, requests in flight. The sole owner of all of it.
+
+Fed by heartbeats, by the fleet's table, and by the relay's and the prober's findings; never by a reading request. Does
+no I/O and has no clock of its own: times are monotonic seconds passed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from argosy.protocol.admin import FleetTable, ReplicaView
+from argosy.protocol.deployment import DeploymentRecord, RemoteRecord
+from argosy.protocol.heartbeat import LEASE_SECONDS, Heartbeat
+from argosy.protocol.replica import ReplicaState, ReplicaStatus
+from argosy.registry.records import Deployment, Replica
+
+FORGET_SECONDS = 60.0  # a replica that has been silent for so long is dropped from the table
+STALL_SECONDS = 1.0  # a sweep that comes so much later than asked tells of our own stall, not of dead workers
+UNLIMITED = 1_000_000
+
+
+class Registry:
+    """`on_change(deployment)` is called when a deployment may have gained or lost a routable replica."""
+
+    def __init__(self, on_change: Callable[[Deployment], None] = lambda _: None) -> None:
+        self.on_change = on_change
+        self.deployments: dict[str, Deployment] = {}
+        self.replicas: dict[str, Replica] = {}
+        self.table = FleetTable(revision=0)
+        self._aliases: dict[str, Deployment] = {}
+        self._turn = 0
+        self._swept_at: float | None = None
+
+    # asking
+
+    def find(self, model: str) -> Deployment | None:
+        """The deployment of that name, or with that alias."""
+        return self.deployments.get(model) or self._aliases.get(model)
+
+    def models(self) -> list[tuple[str, Deployment]]:
+        """(name or alias, deployment), names first."""
+        names = list(self.deployments.items())
+        return names + [(alias, found) for alias, found in self._aliases.items() if alias not in self.deployments]
+
+    def given_up(self, deployment: Deployment) -> dict[str, str]:
+        """Replica id → reason, of those that failed for good."""
+        reasons = {
+            replica.id: replica.status.reason
+            for replica in deployment.replicas.values()
+            if replica.status.state == ReplicaState.FAILED
+        }
+        for replica, reason in self.table.failed.items():
+            if replica.rpartition(".")[0] == deployment.record.name and not self._lives(replica):
+                reasons[replica] = reason
+        return reasons
+
+    def settled(self, deployment: Deployment) -> bool:
+        """It has reached its wanted replicas since the start, or what is missing has failed, or it is stopped."""
+        missing = deployment.record.replicas - len(deployment.routable)
+        return deployment.record.stopped or deployment.reached or missing <= len(self.given_up(deployment))
+
+    def views(self) -> list[ReplicaView]:
+        return [
+            ReplicaView(
+                id=replica.id,
+                deployment=replica.deployment,
+                state=replica.status.state,
+                reason=replica.fault or replica.status.reason,
+                address=replica.status.address,
+                in_flight=replica.in_flight,
+                routable=replica in self.deployments[replica.deployment].routable,
+                node=replica.status.node,
+                devices=replica.status.devices,
+                worker_pid=replica.status.worker_pid,
+                engine_pid=replica.status.engine_pid,
+                restarts=replica.status.restarts,
+                since=replica.status.since,
+            )
+            for replica in self.replicas.values()
+        ]
+
+    # leases: the dispatcher's
+
+    def acquire(self, replica: Replica) -> None:
+        replica.in_flight += 1
+        self._turn += 1
+        replica.turn = self._turn
+
+    def release(self, replica: Replica) -> None:
+        assert replica.in_flight > 0, f"{replica.id} was released more often than it was acquired"
+        replica.in_flight -= 1
+
+    # telling
+
+    def apply_heartbeat(self, heartbeat: Heartbeat, now: float) -> Replica | None:
+        """Takes what a worker says; None for one that is older than the last (replayed, or overtaken on its way)."""
+        status = heartbeat.status
+        replica = self.replicas.get(status.id)
+        if replica is not None and heartbeat.seq <= replica.seq:
+            return None
+        name = heartbeat.deployment.name
+        if replica is not None and replica.deployment != name:
+            self._drop(replica)
+            replica = None
+        deployment = self.deployments.get(name)
+        if deployment is None:
+            deployment = self._add_deployment(heartbeat.deployment)
+        elif heartbeat.deployment.revision > deployment.record.revision and not deployment.asked_for:
+            self._set_record(deployment, heartbeat.deployment)
+        if replica is None:
+            replica = Replica(status.id, name, status)
+            self.replicas[status.id] = deployment.replicas[status.id] = replica
+        elif (status.epoch, status.address) != (replica.status.epoch, replica.status.address):
+            replica.ejected, replica.fault = False, ""
+        replica.status, replica.seq, replica.heard_at = status, heartbeat.seq, now
+        if status.state == ReplicaState.STOPPED and replica.in_flight == 0:
+            self._drop(replica)
+        self._refresh(deployment, now)
+        if status.state == ReplicaState.FAILED:
+            self.on_change(deployment)
+        return replica
+
+    def apply_table(self, table: FleetTable, now: float) -> bool:
+        """Takes desired state; False for one that is older than what is known."""
+        if table.revision < self.table.revision:
+            return False
+        changed = table != self.table
+        self.table = table
+        wanted = {record.name: record for record in table.deployments}
+        for name, record in wanted.items():
+            deployment = self.deployments.get(name)
+            if deployment is None:
+                deployment = self._add_deployment(record)
+            elif record.revision > deployment.record.revision:
+                self._set_record(deployment, record)
+            deployment.asked_for = True
+        for name, deployment in list(self.deployments.items()):
+            if name not in wanted:
+                deployment.asked_for = False
+                self._drop_if_empty(deployment)
+        self._apply_remotes(table.remotes)
+        for deployment in list(self.deployments.values()):
+            self._refresh(deployment, now)
+            if changed:
+                self.on_change(deployment)
+        return True
+
+    def report_probe(self, replica: Replica, fault: str | None, now: float) -> None:
+        """What a probe found: None is well. A remote replica's state follows it; an ejected one comes back by it."""
+        if replica.id not in self.replicas:
+            return
+        if replica.remote is not None:
+            state = ReplicaState.READY if fault is None else ReplicaState.BACKOFF
+            if replica.status.state != state or replica.status.reason != (fault or ""):
+                replica.status = _remote_status(replica.id, replica.remote, replica.status.address or "", state, fault)
+        if fault is None:
+            replica.ejected, replica.fault = False, ""
+        self._refresh(self.deployments[replica.deployment], now)
+
+    def eject(self, replica: Replica, fault: str, now: float) -> None:
+        """A connection to it failed: nothing is sent there until a probe succeeds."""
+        if replica.id in self.replicas:
+            replica.ejected, replica.fault = True, fault
+            self._refresh(self.deployments[replica.deployment], now)
+
+    def sweep(self, now: float, due: float) -> None:
+        """Lets leases run out. `due`: when this sweep was meant to come; if we are late, silence is our own fault."""
+        late = now - due
+        if late > STALL_SECONDS:
+            for replica in self.replicas.values():
+                replica.heard_at += late
+        for replica in list(self.replicas.values()):
+            silent = replica.remote is None and now - replica.heard_at > FORGET_SECONDS
+            if silent and replica.in_flight == 0:
+                self._drop(replica)
+        for deployment in list(self.deployments.values()):
+            self._refresh(deployment, now)
+            self._drop_if_empty(deployment)
+
+    # own affairs
+
+    def _lives(self, replica: str) -> bool:
+        known = self.replicas.get(replica)
+        return known is not None and known.status.state != ReplicaState.FAILED
+
+    def _refresh(self, deployment: Deployment, now: float) -> None:
+        """Which replicas are routable. When all leases ran out together, the least stale is better than nobody."""
+        serving = [replica for replica in deployment.replicas.values() if replica.serving]
+        routable = tuple(
+            replica for replica in serving if replica.remote is not None or now - replica.heard_at <= LEASE_SECONDS
+        )
+        if not routable and serving:
+            routable = (max(serving, key=lambda replica: replica.heard_at),)
+        if len(routable) >= deployment.record.replicas and not deployment.reached:
+            deployment.reached = True
+        if routable != deployment.routable:
+            deployment.routable = routable
+            self.on_change(deployment)
+
+    def _add_deployment(self, record: DeploymentRecord) -> Deployment:
+        deployment = self.deployments[record.name] = Deployment(record)
+        self._index_aliases()
+        return deployment
+
+    def _set_record(self, deployment: Deployment, record: DeploymentRecord) -> None:
+        grown = record.replicas > deployment.record.replicas
+        deployment.record = record
+        deployment.reached = deployment.reached and not grown
+        self._index_aliases()
+        self.on_change(deployment)
+
+    def _index_aliases(self) -> None:
+        self._aliases = {alias: entry for entry in self.deployments.values() for alias in entry.record.aliases}
+
+    def _drop(self, replica: Replica) -> None:
+        del self.replicas[replica.id]
+        deployment = self.deployments[replica.deployment]
+        del deployment.replicas[replica.id]
+        deployment.routable = tuple(other for other in deployment.routable if other is not replica)
+        self._drop_if_empty(deployment)
+
+    def _drop_if_empty(self, deployment: Deployment) -> None:
+        """A deployment that only workers told of goes with its last replica."""
+        name = deployment.record.name
+        if not deployment.asked_for and not deployment.replicas and self.deployments.pop(name, None) is not None:
+            self._index_aliases()
+            self.on_change(deployment)
+
+    def _apply_remotes(self, remotes: Iterable[RemoteRecord]) -> None:
+        wanted = {
+            f"{remote.deployment}.{index}": (remote, url) for remote in remotes for index, url in enumerate(remote.urls)
+        }
+        for replica in [known for known in self.replicas.values() if known.remote is not None]:
+            remote, url = wanted.get(replica.id, (None, None))
+            if (replica.remote, replica.status.address) != (remote, url):
+                self._drop(replica)
+        for replica_id, (remote, url) in wanted.items():
+            if replica_id not in self.replicas and remote.deployment in self.deployments:
+                status = _remote_status(replica_id, remote, url, ReplicaState.STARTING, "not probed yet")
+                replica = Replica(replica_id, remote.deployment, status, remote=remote)
+                self.replicas[replica_id] = self.deployments[remote.deployment].replicas[replica_id] = replica
+
+
+def _remote_status(
+    replica: str, remote: RemoteRecord, url: str, state: ReplicaState, reason: str | None
+) -> ReplicaStatus:
+    return ReplicaStatus(
+        id=replica,
+        generation=0,
+        epoch=0,
+        state=state,
+        since=0.0,
+        reason=reason or "",
+        node="",
+        address=url,
+        concurrency=remote.concurrency or UNLIMITED,
+        weight=remote.weight,
+        upstream_model=remote.model,
+        health="/models",
+    )
