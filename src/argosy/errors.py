@@ -42,9 +42,11 @@ class Fault:
 
     path: str
     message: str
+    line: int | None = None  # in the file, where it is known
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.message}" if self.path else self.message
+        text = f"{self.path}: {self.message}" if self.path else self.message
+        return f"{text} (line {self.line})" if self.line else text
 
 
 class FleetFileError(InputError):

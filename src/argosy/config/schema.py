@@ -1,7 +1,8 @@
 """The fleet file's schema. Frozen; every default of Argosy's settings lives here and nowhere else.
 
 Validation is structural here (types, ranges, names, fields that do not go together). `load.py` adds what needs the
-outside world (files, environment, the table of engines) and turns pydantic's findings into faults with a path and a suggestion.
+outside world (files, environment, the table of engines) and has pydantic's findings told as faults with a path and a
+suggestion.
 """
 
 from __future__ import annotations

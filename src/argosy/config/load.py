@@ -1,0 +1,252 @@
+"""Loads what the user asked for: a fleet file or sources, checked in full, every fault at once.
+
+Owns the checks that need the outside world (files, environment, the engines' own options). Starts and fetches nothing.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from argosy.config import yaml_file
+from argosy.config.environment import Environment
+from argosy.config.faults import Finding, findings, none_of
+from argosy.config.schema import (
+    RESERVED_NAMES,
+    Deployment,
+    Fleet,
+    Gateway,
+    Timeouts,
+    check_fleet_name,
+    decide_engine,
+    misfits,
+    shared_names,
+)
+from argosy.config.yaml_file import Document, UnreadableError
+from argosy.engines import catalog
+from argosy.errors import Fault, FleetFileError, SourceError
+from argosy.models import sources as model_sources
+from argosy.models.catalog import CATALOG
+from argosy.protocol.deployment import DeploymentRecord
+from argosy.protocol.deployment import Timeouts as TimeoutsRecord
+
+__all__ = ["Environment", "check_fleet", "deployment_record", "fleet_of_sources", "json_schema", "load_fleet"]
+
+
+def load_fleet(path: Path, environment: Environment) -> Fleet:
+    """A fleet file. Relative paths in it are taken from its folder. Raises FleetFileError with every fault."""
+    try:
+        document = yaml_file.read(path, environment.variables)
+    except UnreadableError as error:
+        raise FleetFileError(str(path), [Fault("", str(error))]) from error
+    if document.data.get("name") is None:
+        document.data["name"] = path.stem
+        try:
+            check_fleet_name(path.stem)
+        except ValueError as error:
+            document.faults.append((("name",), f"{error}; the file's name was taken, write `name:` in it"))
+    return _checked(document, str(path), path.absolute().parent)
+
+
+def fleet_of_sources(sources: Sequence[str], environment: Environment) -> Fleet:
+    """A fleet named `default` of sources on the command line; the same one twice means two replicas.
+
+    `environment` is asked for as by the other ways to a fleet; a source names no variable.
+    """
+    deployments: dict[str, dict[str, Any]] = {}
+    for source in dict.fromkeys(sources):
+        name = _free_name(_name_of(source), deployments)
+        deployments[name] = {"source": source, "replicas": list(sources).count(source)}
+    data = {"name": "default", "deployments": deployments}
+    return _checked(Document(data), "the command line", Path().absolute())
+
+
+def check_fleet(data: dict[str, Any], environment: Environment, *, file: str) -> Fleet:
+    """The same checks on data that another process sent: its paths must be absolute.
+
+    ${…} stays as it is: a sender must not read this process's `environment`.
+    """
+    return _checked(Document(copy.deepcopy(data)), file, None)
+
+
+def deployment_record(name: str, deployment: Deployment, *, revision: int, stopped: bool = False) -> DeploymentRecord:
+    """A deployment as the gateway knows it. `revision`: Unix milliseconds of the change that made it."""
+    return DeploymentRecord(
+        name=name,
+        revision=revision,
+        aliases=list(deployment.aliases),
+        replicas=len(deployment.urls) if deployment.engine_name == "remote" else deployment.replicas,
+        task=deployment.task,
+        policy=deployment.policy,
+        max_queue=deployment.max_queue,
+        timeouts=TimeoutsRecord(**deployment.timeouts.model_dump()),
+        stopped=stopped,
+        created=revision // 1000,
+    )
+
+
+def json_schema() -> dict[str, Any]:
+    """Of the fleet file, with each engine's options."""
+    schema = Fleet.model_json_schema()
+    deployment = schema["$defs"]["Deployment"]
+    deployment["properties"]["engine"] = {"enum": list(catalog.NAMES), "description": "what generates"}
+    deployment["allOf"] = []
+    for name in catalog.NAMES:
+        if name == "remote":
+            continue
+        options = catalog.engine(name).options.model_json_schema(ref_template="#/$defs/{model}")
+        schema["$defs"] |= options.pop("$defs", {})
+        title = f"Options of {name}"
+        schema["$defs"][title] = {**options, "title": title}
+        chosen: dict[str, Any] = {"properties": {"engine": {"const": name}}, "required": ["engine"]}
+        if name == decide_engine(None, urls=None, command=None):
+            left_out = {"not": {"anyOf": [{"required": [field]} for field in ("engine", "urls", "command")]}}
+            chosen = {"anyOf": [chosen, left_out]}
+        then = {"properties": {"options": {"$ref": f"#/$defs/{title.replace(' ', '%20')}"}}}
+        deployment["allOf"].append({"if": chosen, "then": then})
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Argosy fleet file", **schema}
+
+
+def _checked(document: Document, file: str, folder: Path | None) -> Fleet:
+    """The document's fleet. `folder`: what relative paths are relative to; None refuses them."""
+    data = document.data = _without_nothing(document.data, Fleet)
+    known = {location for location, _ in document.faults}  # such a value was not read: what else it is says nothing
+    found = [*document.faults]
+    found += [each for each in _outside(data, folder) if each[0] not in known]
+    fleet = None
+    try:
+        fleet = Fleet.model_validate(data)
+    except ValidationError as error:
+        found += [each for each in findings(error, Fleet) if each[0] not in known]
+    if not found and fleet is not None:
+        return fleet
+    faults = [document.fault(location, message) for location, message in found]
+    raise FleetFileError(file, sorted(faults, key=lambda fault: fault.line or 0))
+
+
+def _without_nothing(data: Any, model: type[BaseModel]) -> Any:
+    """A field with nothing behind it (its lines are comments) is left out; in a typing error it stays and is told."""
+    if not isinstance(data, dict):
+        return data
+    parts: dict[str, type[BaseModel]] = {"gateway": Gateway, "timeouts": Timeouts}
+    kept = {}
+    for field, value in data.items():
+        if value is None and field in model.model_fields:
+            continue
+        if field == "deployments" and isinstance(value, dict):
+            kept[field] = {
+                name: _without_nothing({} if each is None else each, Deployment) for name, each in value.items()
+            }
+        else:
+            kept[field] = _without_nothing(value, parts[field]) if field in parts else value
+    return kept
+
+
+def _outside(data: dict[str, Any], folder: Path | None) -> Iterator[Finding]:
+    """What pydantic cannot see or sees only once all else is right. Makes paths absolute in `data` on the way."""
+    gateway = data.get("gateway")
+    if isinstance(gateway, dict) and isinstance(file := gateway.get("api_key_file"), str):
+        location = ("gateway", "api_key_file")
+        yield from _made_absolute(gateway, "api_key_file", location, folder)
+        if (folder or Path(file).is_absolute()) and not Path(gateway["api_key_file"]).is_file():
+            yield location, f"no such file: {gateway['api_key_file']}"
+    deployments = data.get("deployments")
+    if not isinstance(deployments, dict):
+        return
+    aliases = {}
+    for name, deployment in deployments.items():
+        if isinstance(deployment, dict):
+            for inner, message in _deployment(deployment, folder):
+                yield ("deployments", str(name), *inner), message
+            given = deployment.get("aliases")
+            given = given if isinstance(given, list | tuple) else []
+            aliases[str(name)] = [alias for alias in given if isinstance(alias, str)]
+    for name, index, message in shared_names(aliases):
+        yield ("deployments", name, "aliases", index), message
+
+
+def _deployment(given: dict[str, Any], folder: Path | None) -> Iterator[Finding]:
+    name = given.get("engine")
+    if isinstance(name, str) and name and name not in catalog.NAMES:
+        yield ("engine",), none_of(name, catalog.NAMES)
+    elif name is None or isinstance(name, str):
+        for field, message in misfits(given):
+            yield (field,), message
+        engine = decide_engine(name, urls=given.get("urls"), command=given.get("command"))
+        options = given.get("options", {})
+        if engine != "remote" and isinstance(options, dict):
+            yield from _options(engine, options)
+    if isinstance(given.get("source"), str):
+        yield from _source(given, folder)
+    command = given.get("command")
+    if isinstance(command, list) and command and isinstance(program := command[0], str) and "/" in program:
+        command[0] = str(Path(program).expanduser())
+        if "{" not in program:
+            yield from _made_absolute(command, 0, ("command", 0), folder)
+    yield from _timeouts(given.get("timeouts"))
+
+
+def _options(engine: str, options: dict[str, Any]) -> Iterator[Finding]:
+    model = catalog.engine(engine).options
+    try:
+        model.model_validate(options)
+    except ValidationError as error:
+        for location, message in findings(error, model):
+            yield ("options", *location), message
+
+
+def _source(given: dict[str, Any], folder: Path | None) -> Iterator[Finding]:
+    try:
+        model_sources.check_source(given["source"], folder=folder)
+        if folder is not None:
+            given["source"] = model_sources.absolute(given["source"], folder)
+        elif isinstance(model_sources.parse(given["source"]), model_sources.PathSource):
+            yield from _made_absolute(given, "source", ("source",), None)
+    except SourceError as error:
+        yield ("source",), str(error)
+
+
+def _made_absolute(
+    holder: Any, key: str | int, location: tuple[str | int, ...], folder: Path | None
+) -> Iterator[Finding]:
+    path = Path(holder[key]).expanduser()
+    if folder is not None:
+        holder[key] = str((folder / path).absolute())
+    elif not path.is_absolute():
+        yield location, f"{holder[key]!r} is a relative path; a fleet that is sent needs absolute ones"
+
+
+def _timeouts(given: object) -> Iterator[Finding]:
+    """A limit above that of the whole request never applies: whoever wrote it expects another thing."""
+    if not isinstance(given, Mapping):
+        return
+    try:
+        timeouts = Timeouts.model_validate(given)
+    except ValidationError:
+        return  # told by its own fault
+    for field in ("connect", "first_token", "idle"):
+        seconds = getattr(timeouts, field)
+        if seconds > timeouts.total and seconds != Timeouts.model_fields[field].default:
+            yield ("timeouts", field), f"{seconds:g} is more than total ({timeouts.total:g}): it would never apply"
+
+
+def _name_of(source: str) -> str:
+    """smollm2 → smollm2, models/Qwen 2.5.gguf → qwen-2.5, pypi:…/Tiny.gguf → tiny"""
+    if source in CATALOG:
+        return source
+    name = re.sub(r"[^a-z0-9._-]+", "-", Path(source).stem.lower()).strip("-.")
+    return f"{name or 'model'}-model" if name in RESERVED_NAMES or not name else name
+
+
+def _free_name(name: str, taken: Mapping[str, object]) -> str:
+    number = 1
+    candidate = name
+    while candidate in taken:
+        number += 1
+        candidate = f"{name}-{number}"
+    return candidate
