@@ -6,6 +6,7 @@ nothing heavy: what the engine needs is imported in the process that the worker 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from argosy.config.schema import Deployment
 CHAT = "/v1/chat/completions"
 COMPLETIONS = "/v1/completions"
 EMBEDDINGS = "/v1/embeddings"
+KEY_VARIABLE = "ARGOSY_ENGINE_KEY"  # the environment variable that carries its key to an engine of ours
 
 
 @dataclass(frozen=True)
@@ -68,3 +70,10 @@ class Engine(Protocol):
     def memory_bytes(self, context: EngineContext) -> int | None:
         """A lower bound of what a replica needs, or None where it cannot be known before the start."""
         ...
+
+
+def write_address(file: Path, address: str) -> None:
+    """Called in an engine's process once it listens: whole or not at all, since the worker reads it at any moment."""
+    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+    temporary.write_text(address)
+    temporary.replace(file)

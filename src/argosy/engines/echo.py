@@ -1,0 +1,67 @@
+"""The engine `echo`: answers with the words it was sent, deterministic, at the pace and with the faults asked for.
+
+For demonstrations, and for tests of everything around an engine.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from argosy.config.schema import Deployment
+from argosy.engines.base import CHAT, COMPLETIONS, EMBEDDINGS, KEY_VARIABLE, Capabilities, EngineContext, Launch
+
+
+class Options(BaseModel):
+    """Options of the engine echo."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tokens_per_second: Annotated[float, Field(ge=0, le=1e6)] = Field(
+        0, description="pace of each answer; 0: all at once"
+    )
+    first_token_seconds: Annotated[float, Field(ge=0, le=86400)] = Field(
+        0, description="pause before an answer's first token, as a prompt's reading takes it"
+    )
+    load_seconds: Annotated[float, Field(ge=0, le=86400)] = Field(
+        0, description="time until it is ready; until then /health answers 503"
+    )
+    slots: Annotated[int, Field(ge=1, le=100_000)] = Field(8, description="requests it works on at once; more wait")
+    dimensions: Annotated[int, Field(ge=1, le=65536)] = Field(8, description="numbers in an embedding")
+    fail_to_load: str | None = Field(None, description="after load_seconds it prints this and exits with code 1")
+    faults: bool = Field(
+        default=False,
+        description="a prompt's last user message may ask for one: !crash, !exit, !hang, !stall, !break (each also as "
+        "`!crash after 3`: after so many tokens), !status 500",
+    )
+    split_bytes: Annotated[int, Field(ge=1, le=65536)] | None = Field(
+        None, description="streams are written in pieces of so many bytes, wherever that cuts an event"
+    )
+
+
+class Echo:
+    name = "echo"
+    options: type[BaseModel] = Options
+    tells_port = True
+
+    def launch(self, context: EngineContext) -> Launch:
+        options = Options.model_validate(context.deployment.options)
+        argv = [sys.executable, "-m", "argosy.engines.echo_server", "--name", context.name]
+        argv += ["--port", str(context.port), "--address-file", str(context.address_file)]
+        argv += ["--options", options.model_dump_json(exclude_defaults=True)]
+        return Launch(tuple(argv), {KEY_VARIABLE: context.key})
+
+    def health(self, deployment: Deployment) -> str:
+        return "/health"
+
+    def capabilities(self, deployment: Deployment) -> Capabilities:
+        paths = (EMBEDDINGS,) if deployment.task == "embed" else (CHAT, COMPLETIONS, EMBEDDINGS)
+        return Capabilities(paths, Options.model_validate(deployment.options).slots)
+
+    def memory_bytes(self, context: EngineContext) -> int | None:
+        return None
+
+
+ENGINE = Echo()

@@ -1,0 +1,107 @@
+"""The engine llama.cpp: describes how llamacpp_server.py is started for a GGUF file, and what it then can do."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from argosy.config.schema import Deployment
+from argosy.engines import gguf, machine
+from argosy.engines.base import CHAT, COMPLETIONS, EMBEDDINGS, KEY_VARIABLE, Capabilities, EngineContext, Launch
+from argosy.errors import EngineError
+
+
+class Options(BaseModel):
+    """Options of the engine llama.cpp."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    context: Annotated[int, Field(ge=64, le=1 << 22)] = Field(
+        4096, description="tokens per request, prompt and answer together (at most what the model was trained for)"
+    )
+    slots: Annotated[int, Field(ge=1, le=256)] = Field(
+        4, description="requests it works on at once; each takes a context's memory"
+    )
+    threads: Annotated[int, Field(ge=1, le=1024)] | None = Field(
+        None, description="default: the machine's physical cores, shared between the deployment's replicas"
+    )
+    batch: Annotated[int, Field(ge=32, le=1 << 16)] | None = Field(
+        None, description="tokens of prompts that are worked on in one step (default: llama.cpp's)"
+    )
+    gpu_layers: Annotated[int, Field(ge=0, le=1000)] | None = Field(
+        None, description="layers on the GPU (default: as many as fit, where xllamacpp was built for a GPU)"
+    )
+    pooling: Literal["mean", "cls", "last"] | None = Field(
+        None, description="task embed: how tokens become one vector (default: what the model says, else mean)"
+    )
+    prompt_cache_mib: Annotated[int, Field(ge=0, le=1 << 20)] = Field(
+        512, description="memory for prompts seen before, so that a conversation goes on without reading them again"
+    )
+
+
+class LlamaCpp:
+    name = "llama.cpp"
+    options: type[BaseModel] = Options
+    tells_port = True
+
+    def launch(self, context: EngineContext) -> Launch:
+        path, options = context.path, _options(context.deployment)
+        if path is None:
+            raise EngineError("engine llama.cpp needs a source: a GGUF file", permanent=True)
+        if importlib.util.find_spec("xllamacpp") is None:
+            raise EngineError(
+                f"engine llama.cpp needs the package xllamacpp, which {sys.executable} does not have: "
+                "pip install 'argosy[llamacpp]'",
+                permanent=True,
+            )
+        try:
+            header = gguf.GgufHeader.read(path)
+        except (gguf.GgufError, OSError) as error:
+            raise EngineError(str(error), permanent=True) from None
+        embed = context.deployment.task == "embed"
+        pooling = options.pooling or (None if header.pooling_known else "mean")
+        config: dict[str, Any] = {
+            "path": str(path),
+            "name": context.name,
+            "port": context.port,
+            "address_file": str(context.address_file),
+            "context": options.context,
+            "slots": options.slots,
+            "threads": options.threads or max(1, machine.cores() // max(1, context.deployment.replicas)),
+            "batch": options.batch,
+            "gpu_layers": options.gpu_layers,
+            "pooling": pooling if embed else None,
+            "embed": embed,
+            "prompt_cache_mib": options.prompt_cache_mib,
+        }
+        argv = (sys.executable, "-m", "argosy.engines.llamacpp_server", json.dumps(config))
+        # Idle threads that spin take the cores from the engine beside this one: 5 instead of 36 tokens/s.
+        return Launch(argv, {KEY_VARIABLE: context.key, "OMP_WAIT_POLICY": "passive"})
+
+    def health(self, deployment: Deployment) -> str:
+        return "/health"
+
+    def capabilities(self, deployment: Deployment) -> Capabilities:
+        paths = (EMBEDDINGS,) if deployment.task == "embed" else (CHAT, COMPLETIONS)
+        return Capabilities(paths, _options(deployment).slots)
+
+    def memory_bytes(self, context: EngineContext) -> int | None:
+        options = _options(context.deployment)
+        if context.path is None or (options.gpu_layers != 0 and machine.has_gpu()):
+            return None
+        try:
+            header, weights = gguf.GgufHeader.read(context.path), gguf.weight_bytes(context.path)
+        except (gguf.GgufError, OSError):
+            return None  # launch says what is wrong with the file
+        return weights + header.cache_bytes(options.context * options.slots)
+
+
+def _options(deployment: Deployment) -> Options:
+    return Options.model_validate(deployment.options)
+
+
+ENGINE = LlamaCpp()
