@@ -45,9 +45,9 @@ async def wait_all_gone(processes: Iterable[ProcessIdentity], seconds: float) ->
 
 async def _readable(handle: int) -> None:
     loop = asyncio.get_running_loop()
-    ended = loop.create_future()
-    loop.add_reader(handle, lambda: ended.done() or ended.set_result(None))
+    ended = asyncio.Event()
+    loop.add_reader(handle, ended.set)
     try:
-        await ended
+        await ended.wait()
     finally:
         loop.remove_reader(handle)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -48,8 +49,15 @@ class Launcher(Protocol):
         """Accepted, not ready; nothing happens when it runs already. Raises OSError when it cannot be started."""
         ...
 
-    async def stop(self, replica: str, generation: int | None = None, *, grace_seconds: float) -> None:
-        """Drains it for at most `grace_seconds`; returns when its process tree is gone."""
+    async def stop(
+        self,
+        replica: str,
+        generation: int | None = None,
+        *,
+        grace_seconds: float,
+        hurry: asyncio.Event | None = None,
+    ) -> None:
+        """Drains it for at most `grace_seconds`, or until `hurry` is set; returns when its process tree is gone."""
         ...
 
     async def list(self) -> list[LaunchedReplica]:

@@ -1,0 +1,352 @@
+"""The controller: makes what runs into what is wanted, again and again, and touches nothing that is right.
+
+Owns the desired state and the memory of each replica's failures. Level-triggered: every pass looks at the whole truth,
+so a hint that was lost, a controller that was killed, a change in mid-flight all end in the same place. One task makes
+the passes; everyone else sets what is wanted and waits for the next pass.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from argosy.config.schema import Fleet
+from argosy.errors import ArgosyError, NotFoundError
+from argosy.fleet.gateway_process import GatewayProcess
+from argosy.fleet.launcher import LaunchedReplica, Launcher
+from argosy.fleet.planner import deployment_of, plan, records, remotes
+from argosy.fleet.report import Absence, changes, fleet_report, snapshot
+from argosy.fleet.shutdown import take_down
+from argosy.fleet.upkeep import Step, Upkeep
+from argosy.protocol.admin import DeploymentReport, Event, FleetReport, FleetTable, ProcessReport
+from argosy.protocol.replica import ReplicaSpec, ReplicaState
+from argosy.state import DesiredState, FleetFolder, write_json
+from argosy.telemetry.events import EventStream
+from argosy.telemetry.logging import EventLog
+
+_PASS_SECONDS = 1.0  # a pass at least so often, and the table is pushed as often
+_GATEWAY_LOOK_SECONDS = 0.1  # while it starts: it says so by a file
+
+_log = EventLog("controller")
+
+
+class Controller:
+    def __init__(
+        self,
+        folder: FleetFolder,
+        *,
+        launcher: Launcher,
+        gateway: GatewayProcess,
+        desired: DesiredState,
+        address: str,
+        own: ProcessReport,
+        changed: asyncio.Event,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`changed`: set by whoever wants a pass soon. `address`: of the controller's own surface."""
+        self._folder = folder
+        self._launcher = launcher
+        self._gateway = gateway
+        self._address = address
+        self._own = own
+        self._changed = changed
+        self._clock = clock
+        self._desired = desired
+        self._fleet = Fleet.model_validate(desired.fleet)
+        self._upkeeps: dict[str, Upkeep] = {}
+        self._stops: dict[str, asyncio.Task[None]] = {}
+        self._waiters: list[asyncio.Future[None]] = []
+        self._wanted: dict[str, ReplicaSpec] = {}
+        self._launched: dict[str, LaunchedReplica] = {}
+        self._table_changed = asyncio.Event()
+        self._ending = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._report: FleetReport | None = None
+        self._fleet_event: Event | None = None
+        self.events = EventStream()
+
+    # asked by others
+
+    def report(self) -> FleetReport:
+        return self._report or self._make_report()
+
+    def present(self) -> list[Event]:
+        """Events that tell a new listener how things are."""
+        return [*snapshot(self.report(), now=time.time()), *([self._fleet_event] if self._fleet_event else [])]
+
+    async def apply(self, fleet: Fleet) -> FleetReport:
+        """Wants another fleet. Whatever failed before is tried again, whatever was stopped is started."""
+        before = self._fleet.gateway.model_copy(update={"host": "", "port": 0})
+        after = fleet.gateway.model_copy(update={"host": "", "port": 0})
+        self._gateway.renew(outdated=before != after)
+        self._upkeeps = {
+            replica: upkeep for replica, upkeep in self._upkeeps.items() if not upkeep.failed and upkeep.due is None
+        }
+        _log.info("fleet.applied", deployments=len(fleet.deployments))
+        return await self._want(fleet, [])
+
+    async def stop(self, deployment: str) -> FleetReport:
+        self._check_known(deployment)
+        return await self._want(self._fleet, sorted({*self._desired.stopped, deployment}))
+
+    async def start(self, deployment: str) -> FleetReport:
+        self._check_known(deployment)
+        return await self._want(self._fleet, [name for name in self._desired.stopped if name != deployment])
+
+    def down(self, *, now: bool) -> None:
+        """Ends the fleet; `now` gives running requests no time, also when asked a second time."""
+        if now:
+            self._hurry.set()
+        self._ending.set()
+        self._changed.set()
+
+    # the passes
+
+    async def run(self) -> None:
+        """Until `down`, then until all is gone."""
+        write_json(self._folder.desired, self._desired)
+        self._gateway.sweep(self._fleet.grace)
+        helpers = [asyncio.create_task(self._listen()), asyncio.create_task(self._tell())]
+        try:
+            while not self._ending.is_set():
+                self._changed.clear()
+                waiters, self._waiters = self._waiters, []
+                await self._pass()
+                for waiter in waiters:
+                    waiter.set_result(None)
+                await self._wait_for_a_change(helpers)
+            await self._go_down()
+        finally:
+            for task in [*helpers, *self._stops.values()]:
+                task.cancel()
+            await asyncio.gather(*helpers, *self._stops.values(), return_exceptions=True)
+            for waiter in self._waiters:
+                waiter.cancel()
+            self.events.close()
+            await self._gateway.close()
+            await self._launcher.close()
+
+    async def _pass(self) -> None:
+        now = self._clock()
+        self._gateway.keep(self._fleet.gateway, now, grace_seconds=self._fleet.grace)
+        await self._look()
+        specs = plan(
+            self._fleet,
+            self._desired.stopped,
+            {each.id: each.spec for each in self._launched.values()},
+            nodes=await self._launcher.nodes(),
+            gateways=[self._gateway.address] if self._gateway.address else [],
+            revision=self._desired.revision,
+        )
+        self._wanted = {spec.id: spec for spec in specs}
+        self._upkeeps = {replica: self._upkeeps.get(replica, Upkeep()) for replica in self._wanted}
+        for replica, found in self._launched.items():
+            if found.alive and replica not in self._wanted:
+                self._stop(found)
+        for spec in specs:
+            if spec.id not in self._stops:
+                await self._keep(spec, now)
+        await self._look()
+        self._publish()
+
+    async def _keep(self, spec: ReplicaSpec, now: float) -> None:
+        upkeep = self._upkeeps[spec.id]
+        found = self._launched.get(spec.id)
+        failed = upkeep.failed
+        step = upkeep.step(spec, found, now, lambda: self._launcher.last_lines(spec.id))
+        if upkeep.failed and not failed:
+            _log.warning("replica.failed", replica=spec.id, reason=upkeep.reason)
+        if step is Step.REPLACE and found is not None and self._may_replace(found):
+            self._stop(found)
+        elif step is Step.START and spec.gateways:  # a worker without a gateway would be heard by nobody
+            try:
+                await self._launcher.start(spec)
+            except (OSError, ArgosyError) as error:
+                upkeep.not_started(error, now)
+                _log.warning("replica.not_started", replica=spec.id, reason=upkeep.reason)
+            else:
+                upkeep.started(now)
+                _log.info("replica.started", replica=spec.id, generation=spec.generation)
+
+    def _may_replace(self, found: LaunchedReplica) -> bool:
+        """One ready replica of a deployment at a time, and only while all others serve: the model stays up."""
+        name = deployment_of(found.id)
+        others = [each for each in self._wanted.values() if each.deployment.name == name and each.id != found.id]
+        if not found.ready or not others:
+            return True
+        return all(
+            (other := self._launched.get(each.id)) is not None and other.ready and each.id not in self._stops
+            for each in others
+        )
+
+    def _stop(self, found: LaunchedReplica) -> None:
+        if found.id in self._stops:
+            return
+        _log.info("replica.stopping", replica=found.id, generation=found.spec.generation)
+        task = asyncio.create_task(
+            self._launcher.stop(found.id, found.spec.generation, grace_seconds=self._fleet.grace, hurry=self._hurry)
+        )
+        self._stops[found.id] = task
+
+        def over(_: asyncio.Task[None]) -> None:
+            self._stops.pop(found.id, None)
+            self._changed.set()
+
+        task.add_done_callback(over)
+
+    async def _look(self) -> None:
+        self._launched = {each.id: each for each in await self._launcher.list()}
+
+    def _publish(self) -> None:
+        now = time.time()
+        before, self._report = self._report, self._make_report()
+        events = list(changes(before, self._report, now=now))
+        summary = self._summary(self._report)
+        if (summary.state, summary.reason) != (
+            self._fleet_event and (self._fleet_event.state, self._fleet_event.reason)
+        ):
+            self._fleet_event = summary
+            events.append(summary)
+        for event in events:
+            _log.info(f"{event.kind}.{event.state}", name=event.name, reason=event.reason or None)
+        self.events.publish(events)
+        self._table_changed.set()
+
+    def _make_report(self) -> FleetReport:
+        ending = Absence(ReplicaState.STOPPED) if self._ending.is_set() else None
+        return fleet_report(
+            self._folder.name,
+            self._fleet,
+            self._desired.stopped,
+            launched=self._launched,
+            absences={replica: ending or upkeep.absence for replica, upkeep in self._upkeeps.items()},
+            gateways=[self._gateway.report()],
+            controller=self._own,
+            views=self._gateway.views,
+            waiting=self._gateway.waiting,
+        )
+
+    def _summary(self, report: FleetReport) -> Event:
+        """Whether the fleet has come as far as it can: all ready, or some failed for good."""
+        at, name = time.time(), self._folder.name
+        if self._ending.is_set():
+            return Event(at=at, kind="fleet", name=name, state="stopping")
+        states = {each.name: self._settled(each) for each in report.deployments if each.name in self._fleet.deployments}
+        states["gateway"] = {"running": "ready", "failed": "failed"}.get(self._gateway.report().state, "starting")
+        if "starting" in states.values():
+            return Event(at=at, kind="fleet", name=name, state="starting")
+        failed = ", ".join(each for each, state in states.items() if state == "failed")
+        return Event(at=at, kind="fleet", name=name, state="failed" if failed else "ready", reason=failed)
+
+    def _settled(self, report: DeploymentReport) -> str:
+        if report.stopped:
+            return "ready"
+        remote = report.engine == "remote"
+        states = []
+        for replica in report.replicas:
+            spec = self._wanted.get(replica.id)
+            found = self._launched.get(replica.id)
+            if remote:
+                # Whether a remote ever comes is not ours to say: one that does not answer now counts as failed.
+                states.append(replica.state if replica.state in ("ready", "starting") else "failed")
+            elif spec is not None:
+                old = found is not None and found.alive and found.spec.generation != spec.generation
+                states.append("starting" if old or replica.id in self._stops else replica.state)
+        if remote and len(states) < report.wanted:
+            return "starting"
+        if any(state not in ("ready", "failed") for state in states):
+            # A replica that failed blocks the replacement of the others: then the deployment has come to its end.
+            return "failed" if "failed" in states and self._blocked(report) else "starting"
+        return "failed" if "failed" in states else "ready"
+
+    def _blocked(self, report: DeploymentReport) -> bool:
+        """Nothing moves any more: every replica has failed or is an old one that still serves."""
+        launched = [self._launched.get(each.id) for each in report.replicas]
+        return all(
+            each.state == "failed" or (found is not None and found.ready and each.id not in self._stops)
+            for each, found in zip(report.replicas, launched, strict=True)
+        )
+
+    # what goes on beside the passes
+
+    async def _listen(self) -> None:
+        async for _ in self._launcher.watch():
+            self._changed.set()
+
+    async def _tell(self) -> None:
+        while True:
+            await _set_within(self._table_changed, _PASS_SECONDS)
+            self._table_changed.clear()
+            before = self._gateway.views
+            await self._gateway.tell(self._table())
+            if _notable(before) != _notable(self._gateway.views):
+                self._changed.set()
+
+    def _table(self) -> FleetTable:
+        failed = {replica: upkeep.reason for replica, upkeep in self._upkeeps.items() if upkeep.failed}
+        return FleetTable(
+            revision=self._desired.revision,
+            gateways=self._gateway.announced,
+            controller=self._address,
+            deployments=records(self._fleet, self._desired.stopped, revision=self._desired.revision),
+            remotes=remotes(self._fleet),
+            failed=failed,
+        )
+
+    async def _wait_for_a_change(self, helpers: list[asyncio.Task[None]]) -> None:
+        for task in helpers:
+            if task.done():
+                task.result()  # it never ends but by an error: that is ours to die of, with its trace in the log
+        due = [upkeep.due - self._clock() for upkeep in self._upkeeps.values() if upkeep.due is not None]
+        longest = _GATEWAY_LOOK_SECONDS if self._gateway.starting else _PASS_SECONDS
+        await _set_within(self._changed, max(0.01, min([longest, *(seconds for seconds in due if seconds > 0)])))
+
+    async def _want(self, fleet: Fleet, stopped: list[str]) -> FleetReport:
+        """Sets what is wanted and returns the report of the first pass that has seen it."""
+        revision = max(time.time_ns() // 1_000_000, self._desired.revision + 1)
+        self._fleet = fleet
+        self._desired = DesiredState(
+            fleet=fleet.model_dump(mode="json", exclude_defaults=True),
+            revision=revision,
+            stopped=[name for name in stopped if name in fleet.deployments],
+        )
+        write_json(self._folder.desired, self._desired)
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        self._changed.set()
+        await waiter
+        return self.report()
+
+    async def _go_down(self) -> None:
+        _log.info("fleet.stopping", now=self._hurry.is_set())
+        self._publish()
+        down = asyncio.create_task(
+            take_down(self._folder, self._launcher, grace_seconds=self._fleet.grace, hurry=self._hurry)
+        )
+        while not down.done():
+            await asyncio.wait({down}, timeout=_PASS_SECONDS / 2)
+            await self._look()
+            self._publish()
+        await down
+        stopped = Event(at=time.time(), kind="fleet", name=self._folder.name, state="stopped")
+        self.events.publish([stopped])
+        _log.info("fleet.stopped")
+
+    def _check_known(self, deployment: str) -> None:
+        if deployment not in self._fleet.deployments:
+            known = ", ".join(self._fleet.deployments) or "none"
+            raise NotFoundError(f"the fleet has no deployment {deployment!r}; it has: {known}")
+
+
+def _notable(views: object) -> object:
+    """What of the gateway's views is worth a pass: not the requests in flight."""
+    return [(view.id, view.state, view.routable, view.reason) for view in views]  # type: ignore[attr-defined]
+
+
+async def _set_within(event: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return

@@ -1,0 +1,195 @@
+"""The fleet as `argosy ps` shows it: what is wanted, beside what runs and why not. Pure; also tells what changed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from argosy.config.schema import Fleet
+from argosy.fleet.launcher import LaunchedReplica
+from argosy.fleet.planner import deployment_of, planned_id, replica_id
+from argosy.protocol.admin import DeploymentReport, Event, FleetReport, ProcessReport, ReplicaReport, ReplicaView
+from argosy.protocol.replica import ReplicaState
+
+
+@dataclass(frozen=True)
+class Absence:
+    """Why a replica that is wanted does not run, and how often its worker was started again."""
+
+    state: ReplicaState = ReplicaState.PENDING
+    reason: str = ""
+    restarts: int = 0
+
+
+def fleet_report(
+    name: str,
+    fleet: Fleet,
+    stopped: Collection[str],
+    *,
+    launched: Mapping[str, LaunchedReplica],
+    absences: Mapping[str, Absence],
+    gateways: Sequence[ProcessReport],
+    controller: ProcessReport,
+    views: Iterable[ReplicaView] = (),
+    waiting: Mapping[str, int] | None = None,
+) -> FleetReport:
+    """`views`: what the gateway sees; it alone knows remote deployments and workers that were started by hand."""
+    seen = {view.id: view for view in views}
+    reports = {
+        deployment: _deployment(
+            deployment, fleet, stopped, launched, absences, seen, (waiting or {}).get(deployment, 0)
+        )
+        for deployment in fleet.deployments
+    }
+    leaving = [each for each in launched.values() if each.alive and deployment_of(each.id) not in reports]
+    others = [view for view in seen.values() if view.deployment not in reports and not planned_id(view.id)]
+    for deployment in sorted({deployment_of(each.id) for each in leaving} | {view.deployment for view in others}):
+        replicas = [
+            _replica(each, absences.get(each.id), seen) for each in leaving if deployment_of(each.id) == deployment
+        ]
+        replicas += [_viewed(view) for view in others if view.deployment == deployment]
+        reports[deployment] = DeploymentReport(
+            name=deployment, engine="", wanted=0, ready=_count_ready(replicas), replicas=replicas
+        )
+    return FleetReport(name=name, gateways=list(gateways), controller=controller, deployments=list(reports.values()))
+
+
+def changes(before: FleetReport | None, after: FleetReport, *, now: float) -> Iterator[Event]:
+    """What is worth a line: every state, reason or restart that is another than before."""
+    old_replicas = dict(_replicas(before)) if before else {}
+    for replica in dict(_replicas(after)).values():
+        old = old_replicas.get(replica.id)
+        if old is None or (old.state, old.reason, old.restarts) != (replica.state, replica.reason, replica.restarts):
+            yield replica_event(replica, now, began=old.since if old else None)
+    for gone in old_replicas.keys() - dict(_replicas(after)).keys():
+        yield Event(at=now, kind="replica", name=gone, state=ReplicaState.STOPPED)
+    old_gateways = [(each.state, each.address, each.reason) for each in before.gateways] if before else []
+    for number, gateway in enumerate(after.gateways):
+        if [(gateway.state, gateway.address, gateway.reason)] != old_gateways[number : number + 1]:
+            yield gateway_event(gateway, now)
+
+
+def replica_event(replica: ReplicaReport, now: float, *, began: float | None = None) -> Event:
+    reason = replica.reason
+    if replica.state == ReplicaState.READY and not reason:
+        took = f" after {replica.since - began:.1f} s" if began and replica.since > began else ""
+        reason = f"{replica.address or ''}{took}"
+    return Event(at=now, kind="replica", name=replica.id, state=replica.state, reason=reason)
+
+
+def gateway_event(gateway: ProcessReport, now: float) -> Event:
+    reason = gateway.reason or (gateway.address or "" if gateway.state == "running" else "")
+    return Event(at=now, kind="gateway", name="gateway", state=gateway.state, reason=reason)
+
+
+def snapshot(report: FleetReport, *, now: float) -> list[Event]:
+    """The events that lead from nothing to this report."""
+    return list(changes(None, report, now=now))
+
+
+def index_order(replica: str) -> tuple[bool, int, str]:
+    """m.2 before m.10, started by hand last."""
+    index = replica.rpartition(".")[2]
+    return (not index.isdecimal(), int(index) if index.isdecimal() else 0, replica)
+
+
+def _deployment(
+    name: str,
+    fleet: Fleet,
+    stopped: Collection[str],
+    launched: Mapping[str, LaunchedReplica],
+    absences: Mapping[str, Absence],
+    seen: Mapping[str, ReplicaView],
+    waiting: int,
+) -> DeploymentReport:
+    deployment = fleet.deployments[name]
+    remote = deployment.engine_name == "remote"
+    wanted = len(deployment.urls) if remote else deployment.replicas
+    ids = {each.id for each in launched.values() if each.alive and deployment_of(each.id) == name}
+    if name not in stopped and not remote:
+        ids |= {replica_id(name, index) for index in range(wanted)}
+    ours = [_replica(launched.get(each), absences.get(each), seen, id_=each) for each in ids]
+    # What the controller started, it knows better: a gateway remembers silent ones for a while.
+    joined = (view for view in seen.values() if view.deployment == name and (remote or not planned_id(view.id)))
+    ours += [_viewed(view) for view in joined if view.id not in ids]
+    ours.sort(key=lambda replica: index_order(replica.id))
+    return DeploymentReport(
+        name=name,
+        engine=deployment.engine_name,
+        source=deployment.source,
+        aliases=list(deployment.aliases),
+        wanted=wanted,
+        ready=_count_ready(ours),
+        stopped=name in stopped,
+        waiting=waiting,
+        replicas=ours,
+    )
+
+
+def _replica(
+    launched: LaunchedReplica | None,
+    absence: Absence | None,
+    seen: Mapping[str, ReplicaView],
+    *,
+    id_: str = "",
+) -> ReplicaReport:
+    absence = absence or Absence()
+    if launched is None or not launched.alive:
+        return ReplicaReport(
+            id=launched.id if launched else id_,
+            state=absence.state,
+            reason=absence.reason,
+            restarts=absence.restarts + (launched.status.restarts if launched and launched.status else 0),
+            since=launched.status.since if launched and launched.status else 0.0,
+        )
+    status = launched.status
+    view = seen.get(launched.id)
+    in_flight = view.in_flight if view else 0
+    if status is None:
+        return ReplicaReport(
+            id=launched.id,
+            state=ReplicaState.STARTING,
+            worker_pid=launched.worker_pid,
+            restarts=absence.restarts,
+            in_flight=in_flight,
+        )
+    return ReplicaReport(
+        id=launched.id,
+        state=status.state,
+        reason=status.reason,
+        node=status.node,
+        devices=list(status.devices),
+        address=status.address,
+        worker_pid=launched.worker_pid,
+        engine_pid=status.engine_pid,
+        in_flight=in_flight,
+        restarts=status.restarts + absence.restarts,
+        since=status.since,
+    )
+
+
+def _viewed(view: ReplicaView) -> ReplicaReport:
+    silent = view.state == ReplicaState.READY and not view.routable
+    return ReplicaReport(
+        id=view.id,
+        state=ReplicaState.STOPPED if silent else view.state,
+        reason=view.reason or ("the gateway hears nothing of it" if silent else ""),
+        node=view.node,
+        devices=list(view.devices),
+        address=view.address,
+        worker_pid=view.worker_pid or None,
+        engine_pid=view.engine_pid,
+        in_flight=view.in_flight,
+        restarts=view.restarts,
+        since=view.since,
+    )
+
+
+def _count_ready(replicas: Iterable[ReplicaReport]) -> int:
+    return sum(replica.state == ReplicaState.READY for replica in replicas)
+
+
+def _replicas(report: FleetReport) -> Iterator[tuple[str, ReplicaReport]]:
+    for deployment in report.deployments:
+        for replica in deployment.replicas:
+            yield replica.id, replica
