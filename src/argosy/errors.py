@@ -13,6 +13,7 @@
         └── UpstreamError         502   an engine failed this request
             ├── ConnectError            … before it took it: safe to send elsewhere
             ├── BrokenAnswerError       … after it took it
+            ├── RefusedError      503   … it said that it takes none now
             └── UpstreamTimeoutError 504
 
 `gateway/errors.py` maps RequestError to the OpenAI envelope, `cli` maps the rest to exit codes; nobody else does.
@@ -157,6 +158,13 @@ class BrokenAnswerError(UpstreamError):
     """The engine took the request, then its answer broke off or made no sense as HTTP."""
 
     code = "engine_died"
+
+
+class RefusedError(UpstreamError):
+    """The engine said that it takes no request now (503): it may be sent elsewhere."""
+
+    status = 503
+    code = "engine_unavailable"
 
 
 class UpstreamTimeoutError(UpstreamError):

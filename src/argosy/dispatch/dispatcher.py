@@ -177,7 +177,7 @@ class Dispatcher:
                 code="queue_timeout",
                 retry_after=1,
             )
-        states = [f"{replica.id} is {replica.status.state}" for replica in deployment.replicas.values()]
+        states = [_state(replica) for replica in deployment.replicas.values()]
         return UnavailableError(
             f"{name}: no replica became ready within {seconds:g} s ({', '.join(states) or 'none has reported'})",
             retry_after=5,
@@ -187,6 +187,12 @@ class Dispatcher:
         now = self._clock()
         if now - self._window_started > RETRY_WINDOW_SECONDS:
             self._window_started, self._requests, self._retries = now, 0, 0
+
+
+def _state(replica: Replica) -> str:
+    reason = replica.fault or replica.status.reason
+    state = "unreachable" if replica.ejected else replica.status.state
+    return f"{replica.id} is {state}" + (f": {reason}" if reason else "")
 
 
 def _give_back(waiter: _Waiter) -> None:

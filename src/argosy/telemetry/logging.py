@@ -54,12 +54,12 @@ class EventFormatter(logging.Formatter):
             event, fields = "log", {"logger": record.name, "message": event}
         at = datetime.fromtimestamp(record.created, UTC)
         words = [f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03d}Z", record.levelname, event]
-        words += [f"{name}={_value(value)}" for name, value in fields.items() if value is not None]
+        words += [f"{name}={field_text(value)}" for name, value in fields.items() if value is not None]
         line = " ".join(words)
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
-def _value(value: object) -> str:
+def field_text(value: object) -> str:
     """Bare where that is unambiguous, else a JSON string: a line stays one line whatever is in it."""
     if isinstance(value, float):
         return f"{value:.6g}"

@@ -50,6 +50,11 @@ class Exchange:
         """The reader waits for bytes now; else it is busy elsewhere and the silence is not the server's."""
         return self._waiter is not None
 
+    @property
+    def finished(self) -> bool:
+        """The answer is complete and all of it has been read."""
+        return self.complete and not self._chunks
+
     def header(self, name: bytes) -> bytes | None:
         for key, value in self.headers:
             if key == name:
@@ -79,7 +84,7 @@ class Exchange:
     async def read_all(self, limit: int) -> bytes:
         """The body to its end, or at least `limit` bytes of it."""
         data = await self.read()
-        if self.complete and not self._chunks:
+        if self.finished:
             return data
         parts, size = [data], len(data)
         while size < limit and (data := await self.read()):

@@ -1,0 +1,1 @@
+"""The door: the OpenAI-compatible surface, and the fleet's own beside it."""

@@ -1,0 +1,55 @@
+"""One line per request in the gateway's log, in the shape of telemetry/logging.py; written in batches, as it is hot."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TextIO
+
+from argosy.gateway.call import Call
+from argosy.telemetry.logging import field_text
+
+FLUSH_SECONDS = 0.2
+
+
+class AccessLog:
+    """`clock`: wall time in Unix seconds. Prompts, answers and keys never appear."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._lines: list[str] = []
+        self._second = 0
+        self._stamp = ""
+
+    def write(self, call: Call) -> None:
+        if not self._lines:
+            asyncio.get_running_loop().call_later(FLUSH_SECONDS, self.flush)
+        self._lines.append(self._line(call, time.time()))
+
+    def flush(self) -> None:
+        if self._lines:
+            lines, self._lines = self._lines, []
+            self._stream.write("".join(lines))
+            self._stream.flush()
+
+    def _line(self, call: Call, now: float) -> str:
+        second = int(now)
+        if second != self._second:
+            self._second, self._stamp = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        milliseconds = (call.ended_at - call.arrived_at) * 1000
+        line = (
+            f"{self._stamp}.{int((now - second) * 1000):03d}Z INFO request id={call.request_id.decode('latin-1')}"
+            f" path={field_text(call.path)} status={call.status} key={call.principal or '-'}"
+            f" model={field_text(call.model or '-')} replica={field_text(call.replica or '-')} ms={milliseconds:.1f}"
+        )
+        if call.leased_at:
+            line += f" queued_ms={(call.leased_at - call.arrived_at) * 1000:.1f}"
+        if call.answered_at and call.stream:
+            line += f" first_ms={(call.answered_at - call.arrived_at) * 1000:.1f}"
+        if call.attempts > 1:
+            line += f" attempts={call.attempts}"
+        if call.usage is not None:
+            line += f" tokens_in={call.usage.prompt_tokens} tokens_out={call.usage.completion_tokens}"
+        if call.error:
+            line += f" error={field_text(call.error)}"
+        return line + "\n"

@@ -1,0 +1,150 @@
+"""The fleet's own surface at the gateway, under /argosy/v1: heartbeats from workers, the table from the controller, and
+what is passed on to the controller. See protocol/admin.py and protocol/heartbeat.py for the formats.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import TypeVar
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from argosy.dispatch.dispatcher import Dispatcher
+from argosy.errors import (
+    BadRequestError,
+    TooLargeError,
+    UnauthorizedError,
+    UnavailableError,
+    UpstreamError,
+)
+from argosy.gateway.auth import Gatekeeper
+from argosy.protocol import heartbeat as beat
+from argosy.protocol.admin import FleetTable, TableAnswer
+from argosy.registry.registry import Registry
+from argosy.wire.client import Client
+
+LONGEST_BODY_BYTES = 4 * 1024 * 1024
+CONTROLLER_SECONDS = 60.0
+
+T = TypeVar("T")
+_HEARTBEAT = msgspec.json.Decoder(beat.Heartbeat)
+_TABLE = msgspec.json.Decoder(FleetTable)
+
+
+@dataclass(frozen=True)
+class FleetSurface:
+    """Its routes, over what they need. `on_table` keeps a new table for the next start."""
+
+    registry: Registry
+    dispatcher: Dispatcher
+    gatekeeper: Gatekeeper
+    join_token: str
+    client: Client
+    clock: Callable[[], float]
+    on_table: Callable[[FleetTable], None]
+
+    def routes(self) -> list[Route]:
+        return [
+            Route(beat.PATH, self.heartbeat, methods=["POST"]),
+            Route("/argosy/v1/table", self.table, methods=["PUT"]),
+            Route("/argosy/v1/replicas", self.replicas, methods=["GET"]),
+            Route("/argosy/v1/fleet", self.pass_on, methods=["GET", "PUT"]),
+            Route("/argosy/v1/fleet/{rest:path}", self.pass_on, methods=["GET", "POST"]),
+        ]
+
+    async def heartbeat(self, request: Request) -> Response:
+        body = await _body(request)
+        signature = request.headers.get(beat.SIGNATURE_HEADER, "")
+        if not hmac.compare_digest(signature.encode(), beat.sign(body, self.join_token).encode()):
+            raise UnauthorizedError(
+                "This heartbeat is not signed with the fleet's join token.", code="wrong_join_token"
+            )
+        told = _decoded(_HEARTBEAT, body)
+        replica = self.registry.apply_heartbeat(told, self.clock())
+        deployment = self.registry.find(told.deployment.name)
+        stopped = deployment is not None and deployment.record.stopped
+        answer = beat.HeartbeatAnswer(
+            gateways=self.registry.table.gateways,
+            in_flight=replica.in_flight if replica is not None else 0,
+            commands=["drain"] if stopped else [],
+        )
+        return _json(answer)
+
+    async def table(self, request: Request) -> Response:
+        self._check_admin(request)
+        table = _decoded(_TABLE, await _body(request))
+        changed = table != self.registry.table
+        if self.registry.apply_table(table, self.clock()) and changed:
+            self.on_table(table)
+        in_flight = {replica.id: replica.in_flight for replica in self.registry.replicas.values()}
+        revision = self.registry.table.revision
+        return _json(TableAnswer(revision=revision, waiting=self.dispatcher.waiting(), in_flight=in_flight))
+
+    async def replicas(self, request: Request) -> Response:
+        self._check_admin(request)
+        return _json(self.registry.views())
+
+    async def pass_on(self, request: Request) -> Response:
+        """To the controller, under its own address, with the admin key that it wants too."""
+        self._check_admin(request)
+        controller = self.registry.table.controller
+        if controller is None:
+            raise UnavailableError("This gateway runs without a controller: there is no fleet to change.")
+        query = f"?{request.url.query}" if request.url.query else ""
+        headers = {name: request.headers[name] for name in ("authorization", "content-type") if name in request.headers}
+        body = await _body(request)
+        async with AsyncExitStack() as stack:
+            try:
+                answer = await stack.enter_async_context(
+                    self.client.stream(
+                        request.method,
+                        f"{controller}{request.url.path}{query}",
+                        headers=headers,
+                        body=body,
+                        seconds=CONTROLLER_SECONDS,
+                    )
+                )
+            except UpstreamError as error:
+                raise UnavailableError(
+                    f"The controller does not answer ({error}); what runs keeps running. `argosy up` starts another.",
+                    code="controller_gone",
+                ) from error
+            rest = stack.pop_all()  # the answer outlives this handler: its chunks close it
+
+        async def chunks() -> AsyncIterator[bytes]:
+            async with rest:
+                async for chunk in answer.chunks():
+                    yield chunk
+
+        kind = answer.headers.get("content-type", "application/json")
+        return StreamingResponse(chunks(), answer.status, media_type=kind)
+
+    def _check_admin(self, request: Request) -> None:
+        self.gatekeeper.check_admin(request.headers.get("authorization", "").encode())
+
+
+async def _body(request: Request) -> bytes:
+    parts, size = list[bytes](), 0
+    async for part in request.stream():
+        size += len(part)
+        if size > LONGEST_BODY_BYTES:
+            raise TooLargeError(f"At most {LONGEST_BODY_BYTES} bytes are taken here.")
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _decoded(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
+    try:
+        return decoder.decode(body)
+    except msgspec.DecodeError as error:
+        raise BadRequestError(f"This is not what is spoken here: {error}") from None
+
+
+def _json(value: object) -> Response:
+    return Response(msgspec.json.encode(value), media_type="application/json")

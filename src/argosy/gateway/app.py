@@ -1,0 +1,186 @@
+"""The gateway's routes and middleware in one visible list, and the tasks that keep its tables true.
+
+POST /v1/chat/completions · /v1/completions · /v1/embeddings     client key     openai.py → relay.py
+GET  /v1/models · /v1/models/{id}                                client key     here
+GET  /health · /ready · /                                        nobody's key   here
+/argosy/v1/…                                                     see admin.py
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, MutableMapping
+from typing import Any
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from argosy import __version__
+from argosy.errors import BadRequestError, NotFoundError, RequestError
+from argosy.gateway.admin import FleetSurface
+from argosy.gateway.auth import Gatekeeper
+from argosy.gateway.errors import Send
+from argosy.gateway.openai import OpenAISurface, Receive
+from argosy.gateway.prober import Prober
+from argosy.gateway.upstreams import Upstreams
+from argosy.protocol.openai import REQUIRED, error_body
+from argosy.registry.records import Deployment
+from argosy.registry.registry import Registry
+
+SWEEP_SECONDS = 0.5
+
+
+class Gateway:
+    """The ASGI application. `run` keeps the tables true for as long as it is served."""
+
+    def __init__(
+        self,
+        *,
+        registry: Registry,
+        surface: OpenAISurface,
+        fleet: FleetSurface,
+        gatekeeper: Gatekeeper,
+        upstreams: Upstreams,
+        prober: Prober,
+        clock: Callable[[], float],
+    ) -> None:
+        self._registry = registry
+        self._surface = surface
+        self._gatekeeper = gatekeeper
+        self._upstreams = upstreams
+        self._prober = prober
+        self._clock = clock
+        self._seldom = Starlette(
+            routes=[
+                Route("/", self._front, methods=["GET"]),
+                Route("/health", self._health, methods=["GET"]),
+                Route("/ready", self._ready, methods=["GET"]),
+                Route("/v1/models", self._models, methods=["GET"]),
+                Route("/v1/models/{id:path}", self._model, methods=["GET"]),
+                *fleet.routes(),
+            ],
+            exception_handlers={RequestError: _request_error, HTTPException: _http_exception},
+        )
+        self._seldom.router.redirect_slashes = False
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] in REQUIRED and scope["method"] == "POST":
+            await self._surface(scope, receive, send)
+        else:
+            await self._seldom(scope, receive, _with_request_id(scope, self._surface, send))
+
+    async def run(self) -> None:
+        """Lets leases run out and starts probes, until cancelled."""
+        due = self._clock() + SWEEP_SECONDS
+        try:
+            while True:
+                await asyncio.sleep(max(0.0, due - self._clock()))
+                now = self._clock()
+                self._registry.sweep(now, due)
+                self._prober.tend()
+                self._upstreams.forget(self._registry.replicas)
+                due = now + SWEEP_SECONDS
+        finally:
+            await self._prober.close()
+            self._upstreams.close()
+
+    async def _front(self, request: Request) -> Response:
+        return PlainTextResponse(
+            f"Argosy {__version__}\n\n"
+            f"The OpenAI-compatible API is under {request.base_url}v1 (/v1/models tells what is served).\n"
+        )
+
+    async def _health(self, request: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def _ready(self, request: Request) -> Response:
+        """200 once every deployment (or the one of ?model=) has reached its wanted replicas or has failed, else 503."""
+        model = request.query_params.get("model")
+        if model is None:
+            deployments = list(self._registry.deployments.values())
+        elif found := self._registry.find(model):
+            deployments = [found]
+        else:
+            raise NotFoundError(f"The model '{model}' does not exist.", param="model", code="model_not_found")
+        states = {entry.record.name: self._state(entry) for entry in deployments}
+        # One deployment is asked for because somebody wants to use it: then only ready is ready.
+        good = ("ready",) if model else ("ready", "degraded", "failed", "stopped")
+        ready = all(state in good for state in states.values())
+        return JSONResponse({"ready": ready, "deployments": states}, 200 if ready else 503)
+
+    def _state(self, deployment: Deployment) -> str:
+        wanted = deployment.record.replicas
+        if deployment.record.stopped:
+            return "stopped"
+        if deployment.routable and len(deployment.routable) >= wanted:
+            return "ready"
+        if not self._registry.settled(deployment):
+            return "starting"
+        return "degraded" if deployment.routable or not wanted else "failed"
+
+    async def _models(self, request: Request) -> Response:
+        self._check_client(request)
+        return _json({"object": "list", "data": [_model(name, entry) for name, entry in self._registry.models()]})
+
+    async def _model(self, request: Request) -> Response:
+        self._check_client(request)
+        name = request.path_params["id"]
+        deployment = self._registry.find(name)
+        if deployment is None:
+            raise NotFoundError(f"The model '{name}' does not exist.", param="model", code="model_not_found")
+        return _json(_model(name, deployment))
+
+    def _check_client(self, request: Request) -> None:
+        authorization, host, origin = (
+            request.headers.get(name, "").encode("latin-1") for name in ("authorization", "host", "origin")
+        )
+        self._gatekeeper.client(authorization, host, origin)
+
+
+def _model(name: str, deployment: Deployment) -> dict[str, Any]:
+    """https://platform.openai.com/docs/api-reference/models/object; `root` tells an alias's deployment, as at vLLM."""
+    record = deployment.record
+    return {
+        "id": name,
+        "object": "model",
+        "created": record.created,
+        "owned_by": "argosy",
+        "root": record.name,
+        "task": record.task,
+        "ready": bool(deployment.routable),
+    }
+
+
+def _json(value: object) -> Response:
+    return Response(msgspec.json.encode(value), media_type="application/json")
+
+
+async def _request_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestError)
+    headers = {"retry-after": str(error.retry_after)} if error.retry_after is not None else {}
+    return Response(error_body(error), error.status, headers, media_type="application/json")
+
+
+async def _http_exception(request: Request, error: Exception) -> Response:
+    """Starlette's own: no such path, no such method."""
+    assert isinstance(error, HTTPException)
+    told: RequestError = NotFoundError(f"There is nothing at {request.method} {request.url.path}.", code="unknown_url")
+    if error.status_code != 404:
+        told = BadRequestError(f"{request.method} {request.url.path}: {error.detail}.")
+    return Response(error_body(told), error.status_code, error.headers, media_type="application/json")
+
+
+def _with_request_id(scope: MutableMapping[str, Any], surface: OpenAISurface, send: Send) -> Send:
+    """Every answer tells its x-request-id; the hot path adds its own."""
+    given = next((value for name, value in scope.get("headers", ()) if name == b"x-request-id"), b"")
+
+    async def send_with_id(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", ()), (b"x-request-id", surface.request_id(given))]
+        await send(message)
+
+    return send_with_id

@@ -1,0 +1,27 @@
+"""From an error to an answer in OpenAI's envelope. The one place that does it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from argosy.errors import RequestError
+from argosy.protocol.openai import error_body
+
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+async def send_error(send: Send, error: RequestError, request_id: bytes) -> None:
+    """Answers with the error's status, its envelope, and Retry-After where it has one."""
+    body = error_body(error)
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"x-request-id", request_id),
+    ]
+    if error.retry_after is not None:
+        headers.append((b"retry-after", b"%d" % error.retry_after))
+    if error.status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    await send({"type": "http.response.start", "status": error.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

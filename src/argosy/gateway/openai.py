@@ -1,0 +1,149 @@
+"""The OpenAI surface: reads and checks a request once, finds its deployment, hands it to the relay, and ends it once.
+
+Raw ASGI, as this is the path of every request; what is asked seldom (models) is in app.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any
+
+from argosy.errors import NotFoundError, RequestError, TooLargeError
+from argosy.gateway.auth import Gatekeeper
+from argosy.gateway.call import Call, OnEnd
+from argosy.gateway.errors import Send, send_error
+from argosy.gateway.relay import Relay, stopping
+from argosy.protocol.openai import peek
+from argosy.registry.registry import Registry
+
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+CLIENT_CLOSED_REQUEST = 499  # nginx's number for a client that left; never sent, only logged
+_REQUEST_ID = re.compile(rb"[\w.:/+=-]{1,128}")
+
+
+class OpenAISurface:
+    """Serves chat, completions and embeddings. `clock`: monotonic seconds; `on_end` gets every call when it is over."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        relay: Relay,
+        gatekeeper: Gatekeeper,
+        *,
+        max_body_bytes: int,
+        clock: Callable[[], float],
+        on_end: OnEnd,
+    ) -> None:
+        self._registry = registry
+        self._relay = relay
+        self._gatekeeper = gatekeeper
+        self._max_body_bytes = max_body_bytes
+        self._clock = clock
+        self._on_end = on_end
+        self._id_prefix = f"req-{secrets.token_hex(4)}-".encode()
+        self._ids = 0
+
+    def request_id(self, given: bytes = b"") -> bytes:
+        """The client's own x-request-id where it is a sane one, else a new one."""
+        if given and _REQUEST_ID.fullmatch(given):
+            return given
+        self._ids += 1
+        return b"%b%x" % (self._id_prefix, self._ids)
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        call = Call(b"", scope["path"], self._clock())
+        watch: asyncio.Task[None] | None = None
+        try:
+            authorization, host, origin, given_id = _wanted_headers(scope["headers"])
+            call.request_id = self.request_id(given_id)
+            call.principal = self._gatekeeper.client(authorization, host, origin).name
+            call.body = await self._body(scope["headers"], receive)
+            found = peek(call.path, call.body)
+            call.model, call.stream = found.model or "", bool(found.stream)
+            call.deployment = self._registry.find(call.model)
+            if call.deployment is None:
+                raise self._unknown(call.model)
+            task = asyncio.current_task()
+            assert task is not None
+            watch = asyncio.create_task(_cancel_when_left(receive, task, call))
+            await self._relay.serve(call, send)
+        except RequestError as error:
+            call.error = str(error)
+            if not call.started:
+                call.status = error.status
+                await send_error(send, error, call.request_id)
+        except _ClientLeft:
+            call.status = CLIENT_CLOSED_REQUEST
+        except asyncio.CancelledError:
+            # Swallowed: this task serves this request alone, and its answer is complete or has nobody to go to.
+            left = watch is not None and watch.done() and not watch.cancelled()
+            call.error = "the client left" if left else "the gateway was stopped"
+            if not call.started:
+                call.status = CLIENT_CLOSED_REQUEST if left else stopping().status
+                await send_error(send, stopping(), call.request_id)
+        finally:
+            call.body = b""
+            call.ended_at = self._clock()
+            self._on_end(call)
+
+    async def _body(self, headers: Iterable[tuple[bytes, bytes]], receive: Receive) -> bytes:
+        for name, value in headers:
+            if name == b"content-length" and int(value) > self._max_body_bytes:
+                raise self._too_large(int(value))
+        message = await receive()
+        body: bytes = message.get("body", b"")
+        if message.get("more_body"):
+            parts, size = [body], len(body)
+            while message.get("more_body"):
+                message = await receive()
+                parts.append(message.get("body", b""))
+                size += len(parts[-1])
+                if size > self._max_body_bytes:
+                    raise self._too_large(size)
+            body = b"".join(parts)
+        if message["type"] == "http.disconnect":
+            raise _ClientLeft
+        if len(body) > self._max_body_bytes:
+            raise self._too_large(len(body))
+        return body
+
+    def _too_large(self, size: int) -> TooLargeError:
+        limit = self._max_body_bytes
+        return TooLargeError(
+            f"The request's body has {size} bytes or more; at most {limit} are taken (gateway.max_body_mib)."
+        )
+
+    def _unknown(self, model: str) -> NotFoundError:
+        names = [name for name, _ in self._registry.models()]
+        known = f"those that exist: {', '.join(names)}" if names else "there is none yet"
+        return NotFoundError(f"The model '{model}' does not exist; {known}.", param="model", code="model_not_found")
+
+
+class _ClientLeft(Exception):  # noqa: N818  a turn of events, not an error
+    """The client closed its connection before its request was complete."""
+
+
+async def _cancel_when_left(receive: Receive, task: asyncio.Task[Any], call: Call) -> None:
+    """uvicorn tells of a client's leave only to who waits for it. It says the same once an answer is complete."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    if not call.ended_at:
+        task.cancel()
+
+
+def _wanted_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, bytes, bytes, bytes]:
+    """authorization, host, origin, x-request-id; b"" for what is not there."""
+    authorization = host = origin = request_id = b""
+    for name, value in headers:
+        if name == b"authorization":
+            authorization = value
+        elif name == b"host":
+            host = value
+        elif name == b"origin":
+            origin = value
+        elif name == b"x-request-id":
+            request_id = value
+    return authorization, host, origin, request_id

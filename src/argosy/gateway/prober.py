@@ -1,0 +1,89 @@
+"""Asks replicas that have no heartbeat to speak for them: remotes always, and others once they were ejected.
+
+A replica that answers is told to the registry; what a request found out in the meantime stays the relay's affair.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from argosy.errors import UpstreamError
+from argosy.gateway.upstreams import Upstreams
+from argosy.registry.records import Replica
+from argosy.registry.registry import Registry
+
+FIRST_PAUSE_SECONDS = 0.25
+LONGEST_PAUSE_SECONDS = 10.0  # between probes of a replica that does not answer
+WELL_PAUSE_SECONDS = 15.0  # between probes of a remote that does
+ANSWER_SECONDS = 5.0
+
+
+@dataclass(slots=True)
+class _Schedule:
+    due: float
+    pause: float = FIRST_PAUSE_SECONDS
+    task: asyncio.Task[None] | None = None
+
+
+class Prober:
+    """`tend` starts the probes that are due; it is called at every sweep. `clock`: monotonic seconds."""
+
+    def __init__(self, registry: Registry, upstreams: Upstreams, clock: Callable[[], float]) -> None:
+        self._registry = registry
+        self._upstreams = upstreams
+        self._clock = clock
+        self._schedules: dict[str, _Schedule] = {}
+
+    def tend(self) -> None:
+        now = self._clock()
+        needed = [each for each in self._registry.replicas.values() if each.remote is not None or each.ejected]
+        for replica in needed:
+            schedule = self._schedules.setdefault(replica.id, _Schedule(now))
+            if schedule.task is not None and schedule.task.done():
+                schedule.task.result()  # a fault of ours must not pass unseen
+                schedule.task = None
+            if replica.ejected:
+                schedule.due = min(schedule.due, now + schedule.pause)
+            if schedule.task is None and now >= schedule.due:
+                schedule.task = asyncio.create_task(self._probe(replica, schedule))
+        for gone in self._schedules.keys() - {replica.id for replica in needed}:
+            self._cancel(self._schedules.pop(gone))
+
+    async def close(self) -> None:
+        tasks = [task for schedule in self._schedules.values() if (task := self._cancel(schedule))]
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _cancel(self, schedule: _Schedule) -> asyncio.Task[None] | None:
+        if schedule.task is not None:
+            schedule.task.cancel()
+        return schedule.task
+
+    async def _probe(self, replica: Replica, schedule: _Schedule) -> None:
+        fault = await self._fault(replica)
+        now = self._clock()
+        if fault is None:
+            schedule.pause, schedule.due = FIRST_PAUSE_SECONDS, now + WELL_PAUSE_SECONDS
+        else:
+            schedule.due = now + schedule.pause
+            schedule.pause = min(LONGEST_PAUSE_SECONDS, schedule.pause * 2)
+        self._registry.report_probe(replica, fault, now)
+
+    async def _fault(self, replica: Replica) -> str | None:
+        """What is wrong with it, or None. A remote is well when it answers at all and takes our key."""
+        path = "/v1/models" if replica.remote is not None else replica.status.health
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                exchange = await self._upstreams.of(replica).get(path, ANSWER_SECONDS)
+            status = exchange.status
+            exchange.close()
+        except TimeoutError:
+            return f"no answer to GET {path} within {ANSWER_SECONDS:g} s"
+        except UpstreamError as error:
+            return str(error)
+        if replica.remote is None:
+            return None if status == 200 else f"GET {path} was answered {status}"
+        if status in (401, 403):
+            return f"it refuses our key ({status}): see api_key_env"
+        return None if status < 500 else f"GET {path} was answered {status}"

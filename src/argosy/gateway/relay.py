@@ -1,0 +1,243 @@
+"""From a lease to the last byte: sends a request to a replica and its answer to the client, whole events only.
+
+Our head is held back until the first event of a stream (or a plain answer) is there: until then a replica that fails is
+left for another and a time limit is a real 504. Bytes are passed on as they came. Owns the lease, the upstream exchange
+and the time limits of a request; all three end here on every path.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from argosy.dispatch.dispatcher import Dispatcher, Lease
+from argosy.dispatch.policies import Hint
+from argosy.errors import (
+    BrokenAnswerError,
+    ConnectError,
+    RefusedError,
+    UnavailableError,
+    UpstreamError,
+    UpstreamTimeoutError,
+)
+from argosy.gateway.call import Call
+from argosy.gateway.errors import Send
+from argosy.gateway.upstreams import Upstreams
+from argosy.protocol.deployment import Timeouts
+from argosy.protocol.openai import error_event, usage_of, with_fields
+from argosy.registry.records import Replica
+from argosy.registry.registry import Registry
+from argosy.wire.connection import Exchange
+from argosy.wire.sse import EventFramer
+
+ATTEMPTS_TAKEN = 2  # replicas that may take one request and fail: a bad request must not kill a fleet
+HELD_BYTES = 1024 * 1024  # a plain answer up to this size is sent only when it is whole
+USAGE_TAIL_BYTES = 8192
+DONE = b"data: [DONE]"
+_HINT = Hint()
+
+
+class Relay:
+    """`clock`: monotonic seconds."""
+
+    def __init__(
+        self, registry: Registry, dispatcher: Dispatcher, upstreams: Upstreams, clock: Callable[[], float]
+    ) -> None:
+        self._registry = registry
+        self._dispatcher = dispatcher
+        self._upstreams = upstreams
+        self._clock = clock
+
+    async def serve(self, call: Call, send: Send) -> None:
+        """Serves one request. Raises a RequestError only while nothing has been sent to the client."""
+        assert call.deployment is not None
+        deployment = call.deployment
+        tried: list[tuple[Replica, int]] = []
+        queue_until = self._clock() + deployment.record.timeouts.queue
+        while True:
+            lease = self._dispatcher.lease_now(deployment, _HINT, tried)
+            if lease is None:
+                seconds = max(0.0, queue_until - self._clock())
+                lease = await self._dispatcher.lease(deployment, _HINT, tried, seconds=seconds)
+            replica = lease.replica
+            call.replica = replica.id
+            call.attempts += 1
+            call.leased_at = self._clock()
+            try:
+                await self._attempt(call, lease, send)
+                return
+            except ConnectError as error:
+                # It has not seen the request. It is out until a probe succeeds; anybody else may have it.
+                self._registry.eject(replica, str(error), self._clock())
+                if not self._dispatcher.may_retry():
+                    raise
+                failure: UpstreamError = error
+            except (BrokenAnswerError, RefusedError) as error:
+                tried.append((replica, replica.status.epoch))
+                if call.started or len(tried) >= ATTEMPTS_TAKEN or not self._dispatcher.may_retry():
+                    raise
+                failure = error
+            finally:
+                lease.release()
+            if tried and all((other, other.status.epoch) in tried for other in deployment.routable):
+                raise failure
+
+    async def _attempt(self, call: Call, lease: Lease, send: Send) -> None:
+        replica = lease.replica
+        timeouts = lease.deployment.record.timeouts
+        model = replica.status.upstream_model
+        body = call.body if model is None or model == call.model else with_fields(call.body, {"model": model})
+        limits = _TimeLimits(timeouts, replica.id, stream=call.stream)
+        exchange: Exchange | None = None
+        try:
+            upstream = self._upstreams.of(replica)
+            exchange = await upstream.post(call.path, body, call.request_id, timeouts.connect, limits.watch)
+            if (exchange.header(b"content-type") or b"").startswith(b"text/event-stream"):
+                await self._stream(call, exchange, limits, send)
+            else:
+                await self._plain(call, exchange, send)
+        except (BrokenAnswerError, ConnectError, RefusedError) as error:
+            raise type(error)(f"{replica.id}: {error}", code=error.code, retry_after=error.retry_after) from error
+        finally:
+            limits.stop()
+            if exchange is not None:
+                exchange.close()
+
+    async def _stream(self, call: Call, exchange: Exchange, limits: _TimeLimits, send: Send) -> None:
+        framer = EventFramer()
+        events = b""
+        while not events:
+            data = await exchange.read()
+            if not data:
+                if not framer.tail:
+                    raise BrokenAnswerError("the engine ended its stream before the first event")
+                events, framer.tail = framer.tail + b"\n\n", b""
+                break
+            events = framer.feed(data)
+        limits.first_event()
+        call.status = exchange.status
+        await send(
+            {
+                "type": "http.response.start",
+                "status": exchange.status,
+                "headers": [
+                    (b"content-type", b"text/event-stream; charset=utf-8"),
+                    (b"cache-control", b"no-cache"),
+                    (b"x-request-id", call.request_id),
+                ],
+            }
+        )
+        call.answered_at = self._clock()
+        try:
+            while not exchange.finished:
+                if events:
+                    await send({"type": "http.response.body", "body": events, "more_body": True})
+                    last = events
+                data = await exchange.read()
+                events = framer.feed(data) if data else b""
+        except (BrokenAnswerError, UpstreamTimeoutError) as error:
+            call.error = str(error)
+            await send({"type": "http.response.body", "body": error_event(error)})
+            return
+        except asyncio.CancelledError:
+            # The client has left (then this goes nowhere), or the gateway is stopped before the answer's end.
+            await send({"type": "http.response.body", "body": error_event(stopping())})
+            raise
+        if framer.tail:  # an engine that forgot the last blank line
+            events += framer.tail + b"\n\n"
+        last = events or last
+        if not last.rstrip().endswith(DONE):
+            events += DONE + b"\n\n"
+        call.usage = usage_of(last[-USAGE_TAIL_BYTES:])
+        await send({"type": "http.response.body", "body": events})
+
+    async def _plain(self, call: Call, exchange: Exchange, send: Send) -> None:
+        data = await exchange.read_all(HELD_BYTES)
+        status = exchange.status
+        content_type = exchange.header(b"content-type") or b"application/json"
+        if status >= 400:
+            self._check_refusal(status, content_type, data)
+        headers = [(b"content-type", content_type), (b"x-request-id", call.request_id)]
+        length = b"%d" % len(data) if exchange.finished else exchange.header(b"content-length")
+        if length is not None:
+            headers.append((b"content-length", length))
+        if (retry_after := exchange.header(b"retry-after")) is not None:
+            headers.append((b"retry-after", retry_after))
+        call.status = status
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        call.answered_at = self._clock()
+        while not exchange.finished:
+            await send({"type": "http.response.body", "body": data, "more_body": True})
+            data = await exchange.read()
+        call.usage = usage_of(data)
+        await send({"type": "http.response.body", "body": data})
+
+    def _check_refusal(self, status: int, content_type: bytes, data: bytes) -> None:
+        """Refusals that are not the client's affair, or that no client could read."""
+        if status in (401, 403):
+            raise UpstreamError(f"the engine refused the gateway's key ({status}): {_excerpt(data)}")
+        if status == 503:  # it has not taken the request: llama.cpp while it loads, a full server
+            raise RefusedError(f"the engine takes no request now (503): {_excerpt(data)}", retry_after=1)
+        if not content_type.startswith(b"application/json") or b'"error"' not in data:
+            raise UpstreamError(f"the engine answered {status}: {_excerpt(data)}")
+
+
+class _TimeLimits:
+    """The time limits of one attempt, on one timer: total, and for streams first_token, then idle."""
+
+    __slots__ = ("_exchange", "_first_until", "_loop", "_replica", "_stream", "_timeouts", "_timer", "_total_until")
+
+    def __init__(self, timeouts: Timeouts, replica: str, *, stream: bool) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._timeouts = timeouts
+        self._replica = replica
+        self._stream = stream
+        self._exchange: Exchange | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        now = self._loop.time()
+        self._total_until = now + timeouts.total
+        self._first_until = now + timeouts.first_token if stream else self._total_until
+
+    def watch(self, exchange: Exchange) -> None:
+        """From here on this exchange is failed when a limit runs out."""
+        self._exchange = exchange
+        self.stop()
+        self._timer = self._loop.call_at(min(self._first_until, self._total_until), self._check)
+
+    def first_event(self) -> None:
+        """The first event has come: idle counts now."""
+        self._first_until = 0.0
+        self.stop()
+        self._timer = self._loop.call_at(min(self._loop.time() + self._timeouts.idle, self._total_until), self._check)
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _check(self) -> None:
+        assert self._exchange is not None
+        now, exchange = self._loop.time(), self._exchange
+        if now >= self._total_until:
+            self._fail("total", self._timeouts.total, "has not finished its answer")
+        elif self._first_until:
+            self._fail("first_token", self._timeouts.first_token, "has sent no event")
+        elif exchange.waiting and now - exchange.active_at >= self._timeouts.idle:
+            self._fail("idle", self._timeouts.idle, "has sent nothing more")
+        else:  # something came since, or the client is slow to read: the engine's silence counts from its last sign
+            since = exchange.active_at if exchange.waiting else now
+            self._timer = self._loop.call_at(min(since + self._timeouts.idle, self._total_until), self._check)
+
+    def _fail(self, limit: str, seconds: float, what: str) -> None:
+        assert self._exchange is not None
+        message = f"{self._replica} {what} within {seconds:g} s (timeouts.{limit})"
+        self._exchange.fail(UpstreamTimeoutError(message, code=f"{limit}_timeout"))
+
+
+def stopping() -> UnavailableError:
+    """What a request hears that the gateway's own end cuts short."""
+    return UnavailableError("the gateway is being stopped", code="stopping", retry_after=5)
+
+
+def _excerpt(data: bytes) -> str:
+    text = " ".join(data[:300].decode("utf-8", "replace").split())
+    return text or "no word of why"

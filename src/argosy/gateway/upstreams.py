@@ -1,0 +1,94 @@
+"""From a replica to its connections: where it listens, with which key, under which path. One pool per incarnation."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+
+from argosy.errors import ConnectError
+from argosy.protocol.heartbeat import engine_key
+from argosy.registry.records import Replica
+from argosy.wire.connection import Exchange
+from argosy.wire.origin import proxy_for, split_url
+from argosy.wire.pool import Pool
+
+CLIENT_BASE = "/v1"  # what stands before an endpoint's path at the door, and what a remote's URL ends in
+
+
+class Upstream:
+    """How to talk to one incarnation of a replica."""
+
+    __slots__ = ("_base", "_heads", "_key", "address", "epoch", "pool")
+
+    def __init__(self, replica: Replica, key: str | None, proxies: Mapping[str, str] | None) -> None:
+        self.address = replica.status.address
+        self.epoch = replica.status.epoch
+        if self.address is None:
+            raise ConnectError(f"{replica.id} has told no address")
+        origin, path = split_url(self.address)
+        self._base = path.rstrip("/").removesuffix(CLIENT_BASE) if replica.remote else path.rstrip("/")
+        self._key = key
+        self._heads: dict[str, bytes] = {}
+        self.pool = Pool(origin, proxy=proxy_for(origin, proxies) if proxies is not None else None)
+
+    async def post(
+        self,
+        path: str,
+        body: bytes,
+        request_id: bytes,
+        connect_seconds: float,
+        started: Callable[[Exchange], object] | None = None,
+    ) -> Exchange:
+        """Sends a request to an endpoint and waits for its answer's head; errors as Pool.exchange raises them."""
+        head = self._heads.get(path)
+        if head is None:
+            head = self._heads[path] = self._head("POST", path) + b"content-type: application/json\r\nx-request-id: "
+        head = b"%b%b\r\ncontent-length: %d\r\n\r\n" % (head, request_id, len(body))
+        return await self.pool.exchange(head, body, connect_seconds, started)
+
+    async def get(self, path: str, connect_seconds: float) -> Exchange:
+        return await self.pool.exchange(self._head("GET", path) + b"\r\n", b"", connect_seconds)
+
+    def _head(self, method: str, path: str) -> bytes:
+        target = f"{self.pool.target_prefix}{self._base}{path}"
+        key = f"authorization: Bearer {self._key}\r\n" if self._key else ""
+        host = self.pool.origin.authority
+        return f"{method} {target} HTTP/1.1\r\nhost: {host}\r\nuser-agent: argosy\r\naccept: */*\r\n{key}".encode(
+            "latin-1"
+        )
+
+
+class Upstreams:
+    """All of them. `variables`: the environment, for remotes' keys and the proxies that remotes alone go through."""
+
+    def __init__(self, join_token: str, variables: Mapping[str, str] = os.environ) -> None:
+        self._join_token = join_token
+        self._variables = variables
+        self._known: dict[str, Upstream] = {}
+
+    def of(self, replica: Replica) -> Upstream:
+        """Raises ConnectError where there is no way to it: no address, no key in the environment."""
+        known = self._known.get(replica.id)
+        status = replica.status
+        if known is not None and known.epoch == status.epoch and known.address == status.address:
+            return known
+        if known is not None:
+            known.pool.close()
+        self._known[replica.id] = known = self._make(replica)
+        return known
+
+    def forget(self, keep: Mapping[str, Replica]) -> None:
+        """Closes connections to replicas that are no more."""
+        for replica in [known for known in self._known if known not in keep]:
+            self._known.pop(replica).pool.close()
+
+    def close(self) -> None:
+        self.forget({})
+
+    def _make(self, replica: Replica) -> Upstream:
+        if replica.remote is None:
+            return Upstream(replica, engine_key(self._join_token, replica.id, replica.status.epoch), None)
+        variable = replica.remote.api_key_env
+        if variable and not self._variables.get(variable):
+            raise ConnectError(f"{replica.id} needs its key in the environment variable {variable}, which is not set")
+        return Upstream(replica, self._variables[variable] if variable else None, self._variables)
