@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from argosy.config.schema import Fleet
 from argosy.errors import ArgosyError, NotFoundError
@@ -17,9 +17,10 @@ from argosy.fleet.gateway_process import GatewayProcess
 from argosy.fleet.launcher import LaunchedReplica, Launcher
 from argosy.fleet.planner import deployment_of, plan, records, remotes
 from argosy.fleet.report import Absence, changes, fleet_report, snapshot
+from argosy.fleet.settlement import settlement
 from argosy.fleet.shutdown import take_down
 from argosy.fleet.upkeep import Step, Upkeep
-from argosy.protocol.admin import DeploymentReport, Event, FleetReport, FleetTable, ProcessReport
+from argosy.protocol.admin import Event, FleetReport, FleetTable, ProcessReport, ReplicaView
 from argosy.protocol.replica import ReplicaSpec, ReplicaState
 from argosy.state import DesiredState, FleetFolder, write_json
 from argosy.telemetry.events import EventStream
@@ -202,10 +203,8 @@ class Controller:
         now = time.time()
         before, self._report = self._report, self._make_report()
         events = list(changes(before, self._report, now=now))
-        summary = self._summary(self._report)
-        if (summary.state, summary.reason) != (
-            self._fleet_event and (self._fleet_event.state, self._fleet_event.reason)
-        ):
+        summary, told = self._summary(self._report), self._fleet_event
+        if told is None or (summary.state, summary.reason) != (told.state, told.reason):
             self._fleet_event = summary
             events.append(summary)
         for event in events:
@@ -228,45 +227,11 @@ class Controller:
         )
 
     def _summary(self, report: FleetReport) -> Event:
-        """Whether the fleet has come as far as it can: all ready, or some failed for good."""
-        at, name = time.time(), self._folder.name
+        now, name = time.time(), self._folder.name
         if self._ending.is_set():
-            return Event(at=at, kind="fleet", name=name, state="stopping")
-        states = {each.name: self._settled(each) for each in report.deployments if each.name in self._fleet.deployments}
-        states["gateway"] = {"running": "ready", "failed": "failed"}.get(self._gateway.report().state, "starting")
-        if "starting" in states.values():
-            return Event(at=at, kind="fleet", name=name, state="starting")
-        failed = ", ".join(each for each, state in states.items() if state == "failed")
-        return Event(at=at, kind="fleet", name=name, state="failed" if failed else "ready", reason=failed)
-
-    def _settled(self, report: DeploymentReport) -> str:
-        if report.stopped:
-            return "ready"
-        remote = report.engine == "remote"
-        states = []
-        for replica in report.replicas:
-            spec = self._wanted.get(replica.id)
-            found = self._launched.get(replica.id)
-            if remote:
-                # Whether a remote ever comes is not ours to say: one that does not answer now counts as failed.
-                states.append(replica.state if replica.state in ("ready", "starting") else "failed")
-            elif spec is not None:
-                old = found is not None and found.alive and found.spec.generation != spec.generation
-                states.append("starting" if old or replica.id in self._stops else replica.state)
-        if remote and len(states) < report.wanted:
-            return "starting"
-        if any(state not in ("ready", "failed") for state in states):
-            # A replica that failed blocks the replacement of the others: then the deployment has come to its end.
-            return "failed" if "failed" in states and self._blocked(report) else "starting"
-        return "failed" if "failed" in states else "ready"
-
-    def _blocked(self, report: DeploymentReport) -> bool:
-        """Nothing moves any more: every replica has failed or is an old one that still serves."""
-        launched = [self._launched.get(each.id) for each in report.replicas]
-        return all(
-            each.state == "failed" or (found is not None and found.ready and each.id not in self._stops)
-            for each, found in zip(report.replicas, launched, strict=True)
-        )
+            return Event(at=now, kind="fleet", name=name, state="stopping")
+        settled = settlement(report, self._wanted, self._launched, self._stops.keys())
+        return Event(at=now, kind="fleet", name=name, state=settled.state, reason=", ".join(settled.failed))
 
     # what goes on beside the passes
 
@@ -339,9 +304,9 @@ class Controller:
             raise NotFoundError(f"the fleet has no deployment {deployment!r}; it has: {known}")
 
 
-def _notable(views: object) -> object:
+def _notable(views: Sequence[ReplicaView]) -> object:
     """What of the gateway's views is worth a pass: not the requests in flight."""
-    return [(view.id, view.state, view.routable, view.reason) for view in views]  # type: ignore[attr-defined]
+    return [(view.id, view.state, view.routable, view.reason) for view in views]
 
 
 async def _set_within(event: asyncio.Event, seconds: float) -> None:

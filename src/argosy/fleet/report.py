@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from argosy.config.schema import Fleet
+from argosy.config.schema import Deployment, Fleet
 from argosy.fleet.launcher import LaunchedReplica
 from argosy.fleet.planner import deployment_of, planned_id, replica_id
 from argosy.protocol.admin import DeploymentReport, Event, FleetReport, ProcessReport, ReplicaReport, ReplicaView
@@ -36,10 +36,16 @@ def fleet_report(
     """`views`: what the gateway sees; it alone knows remote deployments and workers that were started by hand."""
     seen = {view.id: view for view in views}
     reports = {
-        deployment: _deployment(
-            deployment, fleet, stopped, launched, absences, seen, (waiting or {}).get(deployment, 0)
+        each: _deployment(
+            each,
+            deployment,
+            stopped=each in stopped,
+            launched=launched,
+            absences=absences,
+            seen=seen,
+            waiting=(waiting or {}).get(each, 0),
         )
-        for deployment in fleet.deployments
+        for each, deployment in fleet.deployments.items()
     }
     leaving = [each for each in launched.values() if each.alive and deployment_of(each.id) not in reports]
     others = [view for view in seen.values() if view.deployment not in reports and not planned_id(view.id)]
@@ -95,34 +101,34 @@ def index_order(replica: str) -> tuple[bool, int, str]:
 
 def _deployment(
     name: str,
-    fleet: Fleet,
-    stopped: Collection[str],
+    deployment: Deployment,
+    *,
+    stopped: bool,
     launched: Mapping[str, LaunchedReplica],
     absences: Mapping[str, Absence],
     seen: Mapping[str, ReplicaView],
     waiting: int,
 ) -> DeploymentReport:
-    deployment = fleet.deployments[name]
     remote = deployment.engine_name == "remote"
     wanted = len(deployment.urls) if remote else deployment.replicas
     ids = {each.id for each in launched.values() if each.alive and deployment_of(each.id) == name}
-    if name not in stopped and not remote:
+    if not stopped and not remote:
         ids |= {replica_id(name, index) for index in range(wanted)}
-    ours = [_replica(launched.get(each), absences.get(each), seen, id_=each) for each in ids]
+    replicas = [_replica(launched.get(each), absences.get(each), seen, id_=each) for each in ids]
     # What the controller started, it knows better: a gateway remembers silent ones for a while.
     joined = (view for view in seen.values() if view.deployment == name and (remote or not planned_id(view.id)))
-    ours += [_viewed(view) for view in joined if view.id not in ids]
-    ours.sort(key=lambda replica: index_order(replica.id))
+    replicas += [_viewed(view) for view in joined if view.id not in ids]
+    replicas.sort(key=lambda replica: index_order(replica.id))
     return DeploymentReport(
         name=name,
         engine=deployment.engine_name,
         source=deployment.source,
         aliases=list(deployment.aliases),
         wanted=wanted,
-        ready=_count_ready(ours),
-        stopped=name in stopped,
+        ready=_count_ready(replicas),
+        stopped=stopped,
         waiting=waiting,
-        replicas=ours,
+        replicas=replicas,
     )
 
 

@@ -59,10 +59,8 @@ class Upkeep:
 
     @property
     def absence(self) -> Absence:
-        if self.failed:
-            state = ReplicaState.FAILED
-        else:
-            state = ReplicaState.BACKOFF if self.reason else ReplicaState.PENDING
+        waiting = ReplicaState.BACKOFF if self.reason else ReplicaState.PENDING
+        state = ReplicaState.FAILED if self.failed else waiting
         return Absence(state, self.reason, self.restarts)
 
     def _ended(self, found: LaunchedReplica, now: float, last_lines: Callable[[], str]) -> None:

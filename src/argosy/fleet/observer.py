@@ -1,0 +1,107 @@
+"""A fleet seen from outside, by its folder: what runs, also when no controller is left to ask. Changes nothing."""
+
+from __future__ import annotations
+
+import msgspec
+
+from argosy.config.schema import Fleet
+from argosy.errors import UpstreamError
+from argosy.fleet.address import reachable
+from argosy.fleet.launcher import LaunchedReplica
+from argosy.fleet.local import LocalLauncher
+from argosy.fleet.planner import planned_id
+from argosy.fleet.report import Absence, fleet_report
+from argosy.fleet.shutdown import gateways_of
+from argosy.processes.identity import ProcessIdentity
+from argosy.protocol.admin import FleetReport, ProcessReport, ReplicaView
+from argosy.protocol.replica import ReplicaState
+from argosy.state import DesiredState, FleetFolder, ProcessRecord, read_json
+from argosy.wire.client import Client
+
+_GATEWAY_SECONDS = 2.0
+_ORPHANED = "its worker is gone, and no controller runs to start another (`argosy up` does)"
+
+
+def controller_of(folder: FleetFolder) -> ProcessRecord | None:
+    """The fleet's controller, when it lives."""
+    record = read_json(folder.controller, ProcessRecord)
+    return record if record is not None and record.identity.alive else None
+
+
+def desired_fleet(folder: FleetFolder) -> tuple[Fleet, list[str]] | None:
+    """What was asked for last, and what of it is stopped; None when nothing is asked for."""
+    desired = read_json(folder.desired, DesiredState)
+    return None if desired is None else (Fleet.model_validate(desired.fleet), desired.stopped)
+
+
+def runs(folder: FleetFolder) -> bool:
+    """Whether anything of the fleet lives: controller, gateway or a worker."""
+    return bool(controller_of(folder) or gateways_of(folder) or _workers(folder))
+
+
+async def observed_report(folder: FleetFolder, client: Client, *, admin_key: str | None) -> FleetReport:
+    """From files alone, plus what the gateway says when it answers."""
+    fleet, stopped = desired_fleet(folder) or (Fleet(name=folder.name), [])
+    launcher = LocalLauncher(folder)
+    try:
+        launched = {each.id: each for each in await launcher.list()}
+    finally:
+        await launcher.close()
+    return fleet_report(
+        folder.name,
+        fleet,
+        stopped,
+        launched=launched,
+        absences={replica: _absence(found) for replica, found in launched.items()},
+        gateways=[_gateway(folder)],
+        controller=_controller(folder),
+        views=await _views(folder, client, admin_key),
+    )
+
+
+def _absence(found: LaunchedReplica) -> Absence:
+    if found.alive:
+        return Absence()
+    said_so = found.status is not None and found.says(ReplicaState.FAILED)
+    return Absence(ReplicaState.FAILED, found.status.reason if said_so and found.status else _ORPHANED)
+
+
+def _gateway(folder: FleetFolder) -> ProcessReport:
+    record = read_json(folder.gateway, ProcessRecord)
+    if record is None or not record.identity.alive:
+        return ProcessReport(state="gone")
+    return ProcessReport(
+        state="running", pid=record.identity.pid, address=record.address, since=record.identity.started
+    )
+
+
+def _controller(folder: FleetFolder) -> ProcessReport:
+    record = controller_of(folder)
+    if record is None:
+        return ProcessReport(state="gone", reason="what runs keeps running; `argosy up` adopts it")
+    return ProcessReport(
+        state="running", pid=record.identity.pid, address=record.address, since=record.identity.started
+    )
+
+
+async def _views(folder: FleetFolder, client: Client, admin_key: str | None) -> list[ReplicaView]:
+    address = _gateway(folder).address
+    if address is None or admin_key is None:
+        return []
+    try:
+        answer = await client.request(
+            "GET",
+            f"{reachable(address)}/argosy/v1/replicas",
+            headers={"authorization": f"Bearer {admin_key}"},
+            seconds=_GATEWAY_SECONDS,
+        )
+        return msgspec.json.decode(answer.body, type=list[ReplicaView]) if answer.status == 200 else []
+    except (UpstreamError, msgspec.DecodeError):
+        return []
+
+
+def _workers(folder: FleetFolder) -> list[ProcessIdentity]:
+    records = [
+        read_json(folder.replica(replica).process, ProcessRecord) for replica in filter(planned_id, folder.replicas())
+    ]
+    return [record.identity for record in records if record is not None and record.identity.alive]
