@@ -201,12 +201,13 @@ def _options(engine: str, options: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _source(given: dict[str, Any], folder: Path | None) -> Iterator[Finding]:
+    as_given = given["source"]
     try:
-        model_sources.check_source(given["source"], folder=folder)
-        if folder is not None:
-            given["source"] = model_sources.absolute(given["source"], folder)
-        elif isinstance(model_sources.parse(given["source"]), model_sources.PathSource):
-            yield from _made_absolute(given, "source", ("source",), None)
+        if isinstance(model_sources.parse(as_given), model_sources.PathSource):
+            relative = list(_made_absolute(given, "source", ("source",), folder))
+            yield from relative
+            if not relative:
+                model_sources.check_source(as_given, folder=folder)
     except SourceError as error:
         yield ("source",), str(error)
 
@@ -225,14 +226,11 @@ def _timeouts(given: object) -> Iterator[Finding]:
     """A limit above that of the whole request never applies: whoever wrote it expects another thing."""
     if not isinstance(given, Mapping):
         return
-    try:
-        timeouts = Timeouts.model_validate(given)
-    except ValidationError:
-        return  # told by its own fault
+    seconds = {field: info.default for field, info in Timeouts.model_fields.items()}
+    seconds |= {field: value for field, value in given.items() if isinstance(value, int | float)}
     for field in ("connect", "first_token", "idle"):
-        seconds = getattr(timeouts, field)
-        if seconds > timeouts.total and seconds != Timeouts.model_fields[field].default:
-            yield ("timeouts", field), f"{seconds:g} is more than total ({timeouts.total:g}): it would never apply"
+        if seconds[field] > seconds["total"] and seconds[field] != Timeouts.model_fields[field].default:
+            yield ("timeouts", field), f"{seconds[field]:g} is more than total ({seconds['total']:g}): it never applies"
 
 
 def _name_of(source: str) -> str:

@@ -105,6 +105,7 @@ class ModelCache:
         try:
             while not _try_lock(handle):
                 done = folder_bytes(self._partial(artefact))
+                done = done if artefact.size_bytes is None else min(done, artefact.size_bytes)
                 report(Progress(artefact.name, done, artefact.size_bytes, waiting=True))
                 if cancelled.wait(POLL_SECONDS):
                     raise SourceError(f"waiting for {artefact.name} was cancelled")

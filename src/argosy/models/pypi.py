@@ -9,6 +9,7 @@ import contextlib
 import difflib
 import importlib.util
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -22,6 +23,8 @@ from argosy.errors import SourceError
 from argosy.models.cache import POLL_SECONDS, Report, folder_bytes
 from argosy.models.progress import Progress
 from argosy.models.sources import PackageSource
+
+_RETRYING = re.compile(r"^Retrying \(.*?\)\) after ")  # its counters tell a reader nothing
 
 
 def fetch(
@@ -62,9 +65,10 @@ def _downloaded(
         pip = subprocess.Popen(
             argv, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, env=variables, process_group=0
         )
+    done = 0
     with _killed_at_the_end(pip):
         while pip.poll() is None:
-            done = folder_bytes(growing)
+            done = max(done, folder_bytes(growing), folder_bytes(wheels))  # pip moves the wheel when it is complete
             report(Progress(name, done if size_bytes is None else min(done, size_bytes), size_bytes))
             if cancelled.wait(POLL_SECONDS):
                 raise SourceError(f"fetching {name} was cancelled; nothing was kept")
@@ -92,12 +96,14 @@ def _killed_at_the_end(process: subprocess.Popen[bytes]) -> Iterator[None]:
 
 
 def _reason(output: Path, code: int) -> str:
-    """pip's last error, and before it what kept it from the index: pip calls an unreachable index "no version"."""
+    """pip's last error, and in brackets its last warning: an unreachable index is an error only as "no version"."""
     lines = [line.strip() for line in output.read_text(errors="replace").splitlines() if line.strip()]
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
     warnings = [line.removeprefix("WARNING: ") for line in lines if line.startswith("WARNING: ")]
-    last = errors[-1:] or lines[-1:] or [f"pip exited with code {code}"]
-    return "; ".join([*warnings[-1:], *last])
+    last = next(reversed(errors or lines), f"pip exited with code {code}")
+    if not warnings:
+        return last
+    return f"{last} ({_RETRYING.sub('', warnings[-1])})"
 
 
 def _extracted(source: PackageSource, wheel: Path, folder: Path) -> Path:

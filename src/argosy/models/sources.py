@@ -79,14 +79,6 @@ def parse(source: str) -> Source:
     return PackageSource(found["package"], found["version"], member)
 
 
-def absolute(source: str, folder: Path) -> str:
-    """The same source, independent of where it is read from: a path is taken relative to `folder`, ~ is expanded."""
-    parsed = parse(source)
-    if isinstance(parsed, PathSource):
-        return str((folder / parsed.path.expanduser()).absolute())
-    return source
-
-
 def check_source(source: str, *, folder: Path | None = None) -> None:
     """Its syntax, and that a path exists (relative to `folder`, else to where this process is). Fetches nothing.
 

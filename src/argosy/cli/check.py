@@ -1,0 +1,42 @@
+"""`argosy check`: reads a fleet file, finds every fault in it, starts nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from argosy.config.environment import Environment
+from argosy.config.load import load_fleet
+from argosy.config.schema import Deployment, Fleet
+
+
+def check(path: Path, environment: Environment) -> str:
+    """What the file asks for, in a few lines. Raises FleetFileError with every fault."""
+    fleet = load_fleet(path, environment)
+    count = len(fleet.deployments)
+    lines = [
+        f"{path}: no faults. Fleet {fleet.name}, {count} deployment{'' if count == 1 else 's'}, "
+        f"gateway on {fleet.gateway.host}:{fleet.gateway.port}"
+    ]
+    lines += [f"  {name}: {_summary(deployment)}" for name, deployment in fleet.deployments.items()]
+    lines += [f"note: {note}" for note in _notes(fleet, environment)]
+    return "\n".join(lines)
+
+
+def _summary(deployment: Deployment) -> str:
+    engine = deployment.engine_name
+    copies = len(deployment.urls) if engine == "remote" else deployment.replicas
+    parts = [engine, f"{copies} replica{'' if copies == 1 else 's'}"]
+    if deployment.source:
+        parts.append(f"source {deployment.source}")
+    if deployment.aliases:
+        parts.append(f"also called {', '.join(deployment.aliases)}")
+    return ", ".join(parts)
+
+
+def _notes(fleet: Fleet, environment: Environment) -> list[str]:
+    """Right as it is written, but it may surprise at the start."""
+    return [
+        f"deployments.{name}.api_key_env: {deployment.api_key_env} is not set here; the gateway will send no key"
+        for name, deployment in fleet.deployments.items()
+        if deployment.api_key_env and not environment.variables.get(deployment.api_key_env)
+    ]

@@ -1,0 +1,38 @@
+"""What tests of every layer share: folders of their own, the demonstration model."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from argosy.config.environment import Environment
+from argosy.models.catalog import CATALOG
+from argosy.models.resolve import resolve
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """An empty ARGOSY_HOME."""
+    folder = tmp_path / "home"
+    folder.mkdir(mode=0o700)
+    return folder
+
+
+@pytest.fixture
+def environment(home: Path, tmp_path: Path) -> Environment:
+    """Of a process that was given only its folders: nothing of the machine that runs the tests."""
+    variables = {"ARGOSY_HOME": str(home), "ARGOSY_CACHE": str(tmp_path / "cache"), "PATH": os.environ["PATH"]}
+    return Environment.read(variables)
+
+
+@pytest.fixture(scope="session")
+def smollm2() -> Path:
+    """The demonstration model: from ARGOSY_TEST_MODELS if it is there, else from Argosy's own cache, fetched once."""
+    given = os.environ.get("ARGOSY_TEST_MODELS")
+    if given and (found := Path(given, CATALOG["smollm2"].file)).is_file():
+        return found
+    cache = Path(given) if given else Environment.read(os.environ).cache
+    return resolve("smollm2", cache=cache, progress=lambda _: None, cancelled=threading.Event())
