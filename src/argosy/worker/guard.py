@@ -41,13 +41,17 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 def become_subreaper() -> bool:
     """Orphans among this process's descendants become its children. False where the system knows no such thing."""
-    if not sys.platform.startswith("linux"):
+    if not has_proc():
         return False
     return bool(ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
 
 
-def descendants(root: int) -> list[int]:
-    """Every process below `root`, from /proc; parents before their children."""
+def has_proc() -> bool:
+    return sys.platform.startswith("linux")
+
+
+def descendants(root: int, without: frozenset[int] = frozenset()) -> list[int]:
+    """Every process below `root`, from /proc, parents before their children; `without` these and what is below them."""
     children: dict[int, list[int]] = {}
     for entry in os.listdir("/proc"):  # noqa: PTH208 - scandir and Path cost more, and this runs in a hurry
         if entry.isdigit():
@@ -58,7 +62,7 @@ def descendants(root: int) -> list[int]:
                 children.setdefault(parent, []).append(int(entry))
     found = [root]
     for pid in found:
-        found += children.get(pid, [])
+        found += [child for child in children.get(pid, []) if child not in without]
     return found[1:]
 
 
@@ -165,7 +169,7 @@ class Guard:
         """Forks the engine. A failed exec comes back through a pipe that a good one closes."""
         failure_read, failure_write = os.pipe()
         # Loaded before the fork: nothing should be opened between fork and exec.
-        prctl = ctypes.CDLL(None).prctl if sys.platform.startswith("linux") else None
+        prctl = ctypes.CDLL(None).prctl if has_proc() else None
         guard = os.getpid()
         self._engine = os.fork()
         if self._engine == 0:
