@@ -7,18 +7,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
+import os
 import random
 import signal
 import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from argosy.config.environment import Environment
 from argosy.errors import InputError
 from argosy.protocol.admin import FleetTable
 from argosy.state import FleetFolder
+
+if TYPE_CHECKING:
+    from argosy.config.schema import Fleet
 
 
 @dataclass(frozen=True)
@@ -121,6 +127,46 @@ async def _serve_gateway(
     return 0
 
 
+def gateway_settings(fleet: Fleet, folder: FleetFolder, environment: Environment, *, revision: int) -> GatewaySettings:
+    """What a gateway of this fleet is started with. Prints a client key that was made for it, once."""
+    from argosy.fleet.planner import records, remotes  # noqa: PLC0415
+    from argosy.gateway.keys import client_keys  # noqa: PLC0415
+    from argosy.state import read_json  # noqa: PLC0415
+
+    settings = fleet.gateway
+    keys = client_keys(settings.host, settings.api_key_file, environment.api_keys, folder)
+    if keys.made is not None:
+        print(f"client key (made just now, shown once): {keys.made}", flush=True)  # noqa: T201
+    # What the controller pushed last, where this gateway is started again: failures, the controller's address.
+    table = read_json(folder.table, FleetTable)
+    if table is None or table.revision < revision:
+        table = FleetTable(revision=revision, deployments=records(fleet, (), revision=revision), remotes=remotes(fleet))
+    return GatewaySettings(
+        host=settings.host,
+        port=settings.port,
+        client_keys=keys.keys,
+        allowed_hosts=settings.allowed_hosts,
+        max_body_bytes=settings.max_body_mib * 1024 * 1024,
+        grace_seconds=fleet.grace,
+        table=table,
+    )
+
+
+def run_fleet_gateway(folder: FleetFolder, environment: Environment, *, port: int | None = None) -> int:
+    """The gateway that a controller starts: its settings are the fleet's desired state. `port` instead of theirs."""
+    from argosy.config.schema import Fleet  # noqa: PLC0415
+    from argosy.state import DesiredState, read_json  # noqa: PLC0415
+
+    desired = read_json(folder.desired, DesiredState)
+    if desired is None:
+        raise InputError(f"{folder.desired} is missing or not of this version: `argosy up` writes it")
+    fleet = Fleet.model_validate(desired.fleet)
+    settings = gateway_settings(fleet, folder, environment, revision=desired.revision)
+    if port is not None:
+        settings = replace(settings, port=port)
+    return run_gateway(settings, folder, environment, lambda _: None)
+
+
 def _forget_own_record(folder: FleetFolder, record: object) -> None:
     from argosy.state import ProcessRecord, read_json  # noqa: PLC0415
 
@@ -174,3 +220,95 @@ async def serve(app: object, listener: socket.socket, grace_seconds: float, on_l
         timeout_graceful_shutdown=max(1, round(grace_seconds)),
     )
     await Server(config).serve(sockets=[listener])
+
+
+def run_controller(folder: FleetFolder, environment: Environment) -> int:
+    """Keeps a fleet as it is wanted, until it is taken down. Returns the exit code.
+
+    Wants what `request.json` asks for, else what an earlier controller wanted. Raises InputError when there is neither,
+    or when the fleet has a controller already.
+    """
+    from argosy.telemetry import logging  # noqa: PLC0415
+
+    logging.configure()
+    with only_controller(folder):
+        return asyncio.run(_control(folder, environment))
+
+
+async def _control(folder: FleetFolder, environment: Environment) -> int:
+    from argosy.config.schema import Fleet  # noqa: PLC0415
+    from argosy.fleet.api import FleetListener, controller_app  # noqa: PLC0415
+    from argosy.fleet.controller import Controller  # noqa: PLC0415
+    from argosy.fleet.gateway_process import GatewayProcess  # noqa: PLC0415
+    from argosy.fleet.local import LocalLauncher  # noqa: PLC0415
+    from argosy.fleet.observer import runs  # noqa: PLC0415
+    from argosy.processes.identity import ProcessIdentity  # noqa: PLC0415
+    from argosy.protocol.admin import ProcessReport  # noqa: PLC0415
+    from argosy.state import DesiredState, ProcessRecord, read_json, write_json  # noqa: PLC0415
+    from argosy.telemetry.rotation import RotatingLog  # noqa: PLC0415
+    from argosy.wire.client import Client  # noqa: PLC0415
+
+    before = read_json(folder.desired, DesiredState)
+    desired = read_json(folder.request, DesiredState) or before
+    if desired is None:
+        raise InputError(f"nothing is wanted of fleet {folder.name}: `argosy up` says what")
+    if not runs(folder):  # else what runs would not know them
+        for name, given in (("admin_key", environment.admin_key), ("join_token", environment.join_token)):
+            if given is not None:
+                folder.set_secret(name, given)
+    admin_key = folder.make_secret("admin_key")
+    folder.make_secret("join_token")
+    # The folder's secrets are the fleet's; a variable of this shell may be of another one.
+    variables = {
+        name: value
+        for name, value in environment.variables.items()
+        if name not in ("ARGOSY_ADMIN_KEY", "ARGOSY_JOIN_TOKEN")
+    }
+    client = Client()
+    listener = FleetListener()
+    changed = asyncio.Event()
+    identity = ProcessIdentity.own()
+    controller = Controller(
+        folder,
+        launcher=LocalLauncher(folder, env=variables),
+        gateway=GatewayProcess(folder, client=client, admin_key=admin_key, changed=changed.set, env=variables),
+        desired=desired,
+        before=Fleet.model_validate(before.fleet) if before is not None else None,
+        address=listener.address,
+        own=ProcessReport(state="running", pid=identity.pid, address=listener.address, since=identity.started),
+        changed=changed,
+    )
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, controller.end)
+    serving = asyncio.create_task(
+        listener.serve_app(controller_app(controller, admin_key=admin_key, environment=environment))
+    )
+    rotating = asyncio.create_task(RotatingLog(folder.log("controller")).keep_small())
+    write_json(folder.desired, desired)
+    folder.request.unlink(missing_ok=True)
+    write_json(folder.controller, ProcessRecord(identity=identity, address=listener.address))
+    try:
+        await controller.run()
+    finally:
+        listener.should_exit = True
+        rotating.cancel()
+        await asyncio.gather(serving, rotating, return_exceptions=True)
+        await client.close()
+        folder.controller.unlink(missing_ok=True)
+    return 0
+
+
+@contextlib.contextmanager
+def only_controller(folder: FleetFolder) -> Iterator[None]:
+    """Holds the fleet's lock for life: the system lets it go whatever way this process dies."""
+    folder.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    handle = os.open(folder.controller_lock, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(f"fleet {folder.name} has a controller already") from None
+        yield
+    finally:
+        os.close(handle)

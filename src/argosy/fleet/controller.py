@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 
 from argosy.config.schema import Fleet
 from argosy.errors import ArgosyError, NotFoundError
+from argosy.fleet.address import is_wildcard
 from argosy.fleet.gateway_process import GatewayProcess
 from argosy.fleet.launcher import LaunchedReplica, Launcher
 from argosy.fleet.planner import deployment_of, plan, records, remotes
@@ -40,12 +41,15 @@ class Controller:
         launcher: Launcher,
         gateway: GatewayProcess,
         desired: DesiredState,
+        before: Fleet | None,
         address: str,
         own: ProcessReport,
         changed: asyncio.Event,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`changed`: set by whoever wants a pass soon. `address`: of the controller's own surface."""
+        """`before`: what an earlier controller wanted last, which is what runs now, if it runs.
+        `changed`: set by whoever wants a pass soon. `address`: of the controller's own surface.
+        """
         self._folder = folder
         self._launcher = launcher
         self._gateway = gateway
@@ -66,6 +70,8 @@ class Controller:
         self._report: FleetReport | None = None
         self._fleet_event: Event | None = None
         self.events = EventStream()
+        if before is not None:
+            gateway.renew(outdated=_gateway_outdated(before, self._fleet))
 
     # asked by others
 
@@ -78,9 +84,7 @@ class Controller:
 
     async def apply(self, fleet: Fleet) -> FleetReport:
         """Wants another fleet. Whatever failed before is tried again, whatever was stopped is started."""
-        before = self._fleet.gateway.model_copy(update={"host": "", "port": 0})
-        after = fleet.gateway.model_copy(update={"host": "", "port": 0})
-        self._gateway.renew(outdated=before != after)
+        self._gateway.renew(outdated=_gateway_outdated(self._fleet, fleet))
         self._upkeeps = {
             replica: upkeep for replica, upkeep in self._upkeeps.items() if not upkeep.failed and upkeep.due is None
         }
@@ -96,17 +100,20 @@ class Controller:
         return await self._want(self._fleet, [name for name in self._desired.stopped if name != deployment])
 
     def down(self, *, now: bool) -> None:
-        """Ends the fleet; `now` gives running requests no time, also when asked a second time."""
+        """Takes the fleet down; `now` gives running requests no time, also while others were given some."""
         if now:
             self._hurry.set()
         self._ending.set()
         self._changed.set()
 
+    def end(self) -> None:
+        """A signal: the first one takes the fleet down, the second one without waiting."""
+        self.down(now=self._ending.is_set())
+
     # the passes
 
     async def run(self) -> None:
         """Until `down`, then until all is gone."""
-        write_json(self._folder.desired, self._desired)
         self._gateway.sweep(self._fleet.grace)
         helpers = [asyncio.create_task(self._listen()), asyncio.create_task(self._tell())]
         try:
@@ -249,10 +256,12 @@ class Controller:
                 self._changed.set()
 
     def _table(self) -> FleetTable:
+        address = self._gateway.address
         failed = {replica: upkeep.reason for replica, upkeep in self._upkeeps.items() if upkeep.failed}
         return FleetTable(
             revision=self._desired.revision,
-            gateways=self._gateway.announced,
+            # A wildcard address says nothing to workers on other machines: no change for them.
+            gateways=[address] if address and not is_wildcard(self._fleet.gateway.host) else [],
             controller=self._address,
             deployments=records(self._fleet, self._desired.stopped, revision=self._desired.revision),
             remotes=remotes(self._fleet),
@@ -302,6 +311,11 @@ class Controller:
         if deployment not in self._fleet.deployments:
             known = ", ".join(self._fleet.deployments) or "none"
             raise NotFoundError(f"the fleet has no deployment {deployment!r}; it has: {known}")
+
+
+def _gateway_outdated(before: Fleet, after: Fleet) -> bool:
+    """Whether a gateway that runs needs another start, besides for its port (its record tells that)."""
+    return before.gateway.model_copy(update={"port": 0}) != after.gateway.model_copy(update={"port": 0})
 
 
 def _notable(views: Sequence[ReplicaView]) -> object:

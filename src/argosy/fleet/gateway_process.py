@@ -15,7 +15,7 @@ import msgspec
 
 from argosy.config.schema import Gateway
 from argosy.errors import UpstreamError
-from argosy.fleet.address import fits, is_wildcard, port_of, reachable
+from argosy.fleet.address import port_of
 from argosy.fleet.exits import wait_exit
 from argosy.fleet.last_lines import last_lines
 from argosy.fleet.retirement import Retirement
@@ -56,6 +56,7 @@ class GatewayProcess:
         self._record: ProcessRecord | None = None  # the one that serves
         self._since = time.time()
         self._child: DetachedProcess | None = None  # started by us
+        self._last_address: str | None = None
         self._starting = False  # the child has not written its record yet
         self._due = float("-inf")
         self._reason = ""
@@ -75,14 +76,7 @@ class GatewayProcess:
     @property
     def address(self) -> str | None:
         """Where this machine reaches it."""
-        return reachable(self._record.address) if self._record is not None and self._record.address else None
-
-    @property
-    def announced(self) -> list[str]:
-        """What workers are told. A wildcard address says nothing to those on other machines: no change for them."""
-        if self._record is None or self._record.address is None or is_wildcard(self._record.address):
-            return []
-        return [self._record.address]
+        return self._record.address if self._record is not None else None
 
     def renew(self, *, outdated: bool) -> None:
         """The user asked for the fleet anew: failures of before are forgotten.
@@ -95,7 +89,9 @@ class GatewayProcess:
         self._gave_up = False
 
     def keep(self, settings: Gateway, now: float, *, grace_seconds: float) -> None:
+        """One look, and the next thing that brings a gateway with these settings nearer."""
         record = read_json(self._folder.gateway, ProcessRecord)
+        self._last_address = (record.address if record is not None else None) or self._last_address
         if record is not None and (record.identity in self._retirement or not record.identity.alive):
             record = None
         if self._starting:
@@ -105,22 +101,23 @@ class GatewayProcess:
         elif record is not None and (self._record is None or self._record.identity != record.identity):
             self._serves(record)
             _log.info("gateway.adopted", pid=record.identity.pid, address=record.address)
-        if self._record is not None and not self._starting and now >= self._due:
-            address = self._record.address or ""
-            if self._outdated or not fits(address, settings):
-                if self._outdated or settings.port == port_of(address):
-                    # Both cannot listen: the old one closes its door first, then finishes what it has.
-                    self._retirement.retire(self._record, grace_seconds)
-                    self._record = None
-                self._start(now)
-        elif self._record is None and not self._starting and now >= self._due:
-            self._start(now)
+        if self._starting or now < self._due:
+            return
+        if self._record is None:
+            self._start(settings, now)
+        elif (same_port := settings.port in (0, port_of(self._record.address or ""))) and self._outdated:
+            # Both cannot listen there: the old one closes its door first, then finishes what it has.
+            self._retirement.retire(self._record, grace_seconds)
+            self._record = None
+            self._start(settings, now)
+        elif not same_port:
+            self._start(settings, now)
 
     async def tell(self, table: FleetTable) -> None:
         """Pushes the table to the gateway, and to one that is being replaced; keeps the answers."""
         for old in self._retirement.addresses:
             with contextlib.suppress(UpstreamError):
-                await self._put(reachable(old), table)
+                await self._put(old, table)
         if (address := self.address) is None:
             return
         try:
@@ -165,12 +162,18 @@ class GatewayProcess:
             watch.cancel()
         await asyncio.gather(*watches, return_exceptions=True)
 
-    def _start(self, now: float) -> None:
+    def _start(self, settings: Gateway, now: float) -> None:
         self._outdated = False
         self._history.started(now)
+        port = settings.port
+        if port == 0 and self._last_address is not None:  # workers and clients know that one
+            port = port_of(self._last_address)
         try:
             self._child = start_detached(
-                self._argv, log=self._folder.log("gateway"), cwd=self._folder.root, env=self._env
+                [*self._argv, "--port", str(port)],
+                log=self._folder.log("gateway"),
+                cwd=self._folder.root,
+                env=self._env,
             )
         except OSError as error:
             self._wait(f"the gateway could not be started: {error}", now)
@@ -190,6 +193,8 @@ class GatewayProcess:
                 self._retirement.retire(old, grace_seconds, after=self._workers_have_moved())
         elif (end := self._child.how_it_ended()) is not None:
             self._starting = False
+            self._last_address = None  # another may have its port: where any will do, take another
+            self._folder.gateway.unlink(missing_ok=True)
             lines = last_lines(self._folder.log("gateway"), 3)
             self._wait(f"the gateway {end} before it listened. Last lines: {lines}", now)
 

@@ -6,7 +6,6 @@ import msgspec
 
 from argosy.config.schema import Fleet
 from argosy.errors import UpstreamError
-from argosy.fleet.address import reachable
 from argosy.fleet.launcher import LaunchedReplica
 from argosy.fleet.local import LocalLauncher
 from argosy.fleet.planner import planned_id
@@ -91,7 +90,7 @@ async def _views(folder: FleetFolder, client: Client, admin_key: str | None) -> 
     try:
         answer = await client.request(
             "GET",
-            f"{reachable(address)}/argosy/v1/replicas",
+            f"{address}/argosy/v1/replicas",
             headers={"authorization": f"Bearer {admin_key}"},
             seconds=_GATEWAY_SECONDS,
         )
