@@ -1,0 +1,50 @@
+# Two commands to know: `make up` serves a real model, `make test` runs every test. `make help` lists the rest.
+
+VENV ?= .venv
+# The first Python that is new enough; `make PYTHON=/path/to/python3.12 …` takes another.
+PYTHON ?= $(shell for each in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$each && break; done)
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup up test check bench
+.SUFFIXES:
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do \
+		printf 'make %-6s %s\n' "$$target" "$$text"; done
+
+setup: $(VENV)/.for-work  ## make .venv with Argosy, its engines and the tools for working on it
+
+up: $(VENV)/.for-use  ## serve the demonstration model twice on 127.0.0.1:8000; Ctrl-C stops all
+	@exec $(BIN)/argosy up examples/demo.yaml
+
+test: setup  ## every test, with real processes and the real model
+	@exec $(BIN)/pytest
+
+check: setup  ## what to run before every commit: style, types, quick tests
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	@exec $(BIN)/pytest tests/unit tests/gateway
+
+ifneq ($(wildcard benchmarks/run.py),)
+bench: setup  ## every figure that the documentation quotes, measured again
+	@exec $(BIN)/python benchmarks/run.py
+endif
+
+# A stamp is newer than pyproject.toml once what that asks for is installed: the second `make up` starts at once.
+$(VENV)/.for-use: pyproject.toml | $(BIN)/pip
+	@echo 'Installing Argosy and llama.cpp into $(VENV) …'
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[llamacpp]'
+	@touch $@
+
+$(VENV)/.for-work: pyproject.toml | $(BIN)/pip
+	@echo 'Installing Argosy, llama.cpp and the tools for working on it into $(VENV) …'
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[llamacpp,dev]'
+	@touch $@ $(VENV)/.for-use
+
+$(BIN)/pip:
+	@test -n '$(PYTHON)' || { echo 'Argosy needs Python 3.11 or newer; install it, or name it: make PYTHON=…' >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo 'Making $(VENV) failed; on Debian and Ubuntu: apt-get install python3-venv' >&2; exit 1; }
