@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from argosy.config.environment import Environment
@@ -312,3 +313,16 @@ def only_controller(folder: FleetFolder) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def run_worker(spec_path: Path, environment: Environment) -> int:
+    """Hosts the replica of FLEET/replicas/ID/spec.json until it is stopped (0) or gave up (1): the exit code.
+
+    SIGTERM drains, a second one stops at once. Raises InputError for a spec that cannot be served.
+    """
+    from argosy.telemetry import logging  # noqa: PLC0415
+    from argosy.worker import main  # noqa: PLC0415
+
+    logging.configure()
+    spec, folder = main.read_spec(spec_path)
+    return asyncio.run(main.run(spec, folder, environment))

@@ -12,9 +12,13 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from argosy.telemetry.logging import EventLog
+
 LIMIT_BYTES = 10 * 1024 * 1024
 OLD_FILES = 3
 LOOK_SECONDS = 10.0
+
+_log = EventLog("telemetry")
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,10 @@ class RotatingLog:
     async def keep_small(self, look_seconds: float = LOOK_SECONDS) -> None:
         """Looks at the size again and again, until cancelled."""
         while True:
-            await asyncio.to_thread(self.rotate_if_large)
+            try:
+                await asyncio.to_thread(self.rotate_if_large)
+            except OSError as error:  # a full disk: what serves goes on serving
+                _log.warning("log.not_rotated", file=self.path, reason=str(error))
             await asyncio.sleep(look_seconds)  # growth of a file is no event that could be awaited
 
     def _old(self, number: int) -> Path:

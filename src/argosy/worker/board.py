@@ -23,7 +23,7 @@ class Board:
         self._file = file
         self._changed = asyncio.Event()
         self.status = status
-        write_json(file, status)
+        self._write()
 
     @property
     def state(self) -> ReplicaState:
@@ -37,7 +37,7 @@ class Board:
         self.status = msgspec.structs.replace(old, **fields)
         if self.status == old:
             return
-        write_json(self._file, self.status)
+        self._write()
         if self.status.state != old.state:
             _log.info(
                 f"replica.{self.status.state}",
@@ -56,3 +56,9 @@ class Board:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await self._changed.wait()
+
+    def _write(self) -> None:
+        try:
+            write_json(self._file, self.status)
+        except OSError as error:  # a full disk must not end an engine that serves; heartbeats still tell
+            _log.warning("status.not_written", replica=self.status.id, reason=str(error))

@@ -20,10 +20,13 @@ import psutil
 from argosy.engines.base import Launch
 from argosy.processes.identity import ProcessIdentity, wait_gone
 from argosy.state import read_json, write_json
+from argosy.telemetry.logging import EventLog
 from argosy.worker import guard
 from argosy.worker.ending import Ending, LogMark, not_started
 
 _LEFTOVER_SECONDS = 1.0  # a living guard needs no longer to end what is left of a dead worker's engine
+
+_log = EventLog("worker")
 
 
 class _Report(msgspec.Struct):
@@ -149,8 +152,11 @@ class EngineProcess:
                 with contextlib.suppress(ProcessLookupError):
                     fresh.append(ProcessIdentity.of(pid))
         if fresh:
-            self._recorded += fresh
-            write_json(self._record, self._recorded)
+            self._recorded = [who for who in self._recorded if who.alive] + fresh
+            try:
+                write_json(self._record, self._recorded)
+            except OSError as error:  # a full disk must not end an engine that serves
+                _log.warning("engine.not_recorded", file=self._record, reason=str(error))
 
 
 def end_leftovers(record: Path) -> int:

@@ -172,8 +172,8 @@ async def _ready(blueprint: Blueprint, context: EngineContext, process: EnginePr
                 if whose is Listener.STRANGER or not process.pids():
                     raise _PortLostError
                 raise EngineError(
-                    f"{blueprint.replica}: something answers at {address}, but nothing proves that it is the engine: no "
-                    "process of its tree listens there, and any key is taken. Hand it its key ({key} in env:)",
+                    f"{blueprint.replica}: something answers at {address}, but nothing proves that it is the engine: "
+                    "no process of its tree listens there, and any key is taken. Hand it its key ({key} in env:)",
                     permanent=True,
                 )
         if ending := await process.ends_within(look_seconds):

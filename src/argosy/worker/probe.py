@@ -1,4 +1,4 @@
-"""Asks an engine how it is: can it serve, does it live, is the listener on that port really it. Asks; decides nothing."""
+"""Asks an engine how it is: can it serve, does it live, is the listener on that port really it. Decides nothing."""
 
 from __future__ import annotations
 
@@ -48,7 +48,9 @@ class Probe:
         port = urllib.parse.urlsplit(self.address).port or 0
         if any(_listens(pid, port) for pid in pids):
             return Listener.OURS
-        # Its real listener may be a process of another user, a container's for one, that cannot be looked into.
+        if _somebody_listens(port):
+            return Listener.STRANGER
+        # The listener may be a process that cannot be looked into: of another user, a container's for one.
         right = await self._status("/v1/models", self.key, _READY_SECONDS)
         if right in (401, 403):
             return Listener.STRANGER
@@ -80,6 +82,20 @@ def port_is_taken(port: int) -> bool:
             trial.bind(("127.0.0.1", port))
         except OSError:
             return True
+    return False
+
+
+def _somebody_listens(port: int) -> bool:
+    """Whether a process that can be looked into has that port of loopback or of all interfaces."""
+    with contextlib.suppress(psutil.Error):
+        return any(
+            connection.pid is not None
+            and connection.status == psutil.CONN_LISTEN
+            and connection.laddr
+            and connection.laddr.port == port
+            and connection.laddr.ip in ("127.0.0.1", "0.0.0.0", "::")  # noqa: S104 - compared, not bound
+            for connection in psutil.net_connections("tcp")
+        )
     return False
 
 

@@ -1,0 +1,180 @@
+"""The door of a worker whose gateway is on another machine: relays an allow-list of paths to its engine.
+
+Engines listen on loopback only, since not every engine's key covers all its routes. For each interface that reaches a
+gateway there is one listener on a port of the system's choice. It wants the engine's key and streams what passes.
+Gateways on this machine go straight to the engine, without this hop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import ipaddress
+import socket
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+
+import msgspec
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from argosy.errors import UpstreamError
+from argosy.telemetry.logging import EventLog
+from argosy.wire.client import Client
+from argosy.wire.origin import split_url
+
+_HEAD_SECONDS = 3600.0  # the gateway has the real time limits, and leaves when one is over
+_PASSED_ON = (b"content-type", b"content-encoding", b"retry-after", b"x-request-id")
+_LARGEST_BODY_BYTES = 1 << 30  # as the largest gateway.max_body_mib
+
+_log = EventLog("worker")
+
+
+@dataclass(frozen=True)
+class Target:
+    """The engine behind the listeners, in its present incarnation."""
+
+    address: str
+    key: str = field(repr=False)
+    paths: frozenset[str]
+
+
+class Listeners:
+    """All listeners of one worker, made when a gateway needs one."""
+
+    def __init__(self, client: Client, target: Callable[[], Target | None]) -> None:
+        self._app = relay(client, target)
+        self._interfaces: dict[str, str | None] = {}  # gateway → our address towards it; None: on this machine
+        self._listeners: dict[str, tuple[str, uvicorn.Server, asyncio.Task[None]]] = {}
+
+    async def address_for(self, gateway: str, engine_address: str) -> str:
+        """Where that gateway reaches the engine. Raises OSError for a gateway that cannot be resolved or routed to."""
+        if gateway not in self._interfaces:
+            self._interfaces[gateway] = await _interface_towards(gateway)
+        interface = self._interfaces[gateway]
+        if interface is None:
+            return engine_address
+        if interface not in self._listeners:
+            self._listeners[interface] = self._listen(interface)
+        return self._listeners[interface][0]
+
+    async def close(self) -> None:
+        for _, server, task in self._listeners.values():
+            server.should_exit = server.force_exit = True
+            await task
+        self._listeners.clear()
+
+    def _listen(self, interface: str) -> tuple[str, uvicorn.Server, asyncio.Task[None]]:
+        family = socket.AF_INET6 if ":" in interface else socket.AF_INET
+        opened = socket.socket(family)
+        opened.bind((interface, 0))
+        opened.listen(2048)
+        port = opened.getsockname()[1]
+        address = f"http://[{interface}]:{port}" if ":" in interface else f"http://{interface}:{port}"
+        server = _Server(
+            uvicorn.Config(self._app, log_config=None, log_level="warning", access_log=False, lifespan="off")
+        )
+        task = asyncio.create_task(server.serve(sockets=[opened]), name=f"listener {address}")
+        _log.info("listener.open", address=address)
+        return address, server, task
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield  # signals are the worker's
+
+
+def relay(client: Client, target: Callable[[], Target | None]) -> ASGIApp:
+    """The ASGI app of a listener."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        engine = target()
+        if engine is None:
+            await _refuse(send, 503, "no engine runs behind this listener now")
+            return
+        sent = dict(scope["headers"]).get(b"authorization", b"")
+        if not hmac.compare_digest(sent, f"Bearer {engine.key}".encode()):
+            await _refuse(send, 401, "wrong key")
+        elif scope["path"] not in engine.paths:
+            await _refuse(send, 404, f"{scope['path']} is not passed on")
+        else:
+            body = await _read(receive)
+            if body is None:
+                await _refuse(send, 413, "the request is too large")
+                return
+            passing = asyncio.create_task(_pass_on(client, engine, scope, body, send))
+            leaving = asyncio.create_task(_left(receive))
+            try:
+                await asyncio.wait({passing, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                leaving.cancel()
+                passing.cancel()  # closes the connection to the engine, which gives its slot free
+                with contextlib.suppress(asyncio.CancelledError):
+                    await passing
+
+    return app
+
+
+async def _pass_on(client: Client, engine: Target, scope: Scope, body: bytes, send: Send) -> None:
+    headers = {
+        name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"] if name in _PASSED_ON
+    }
+    headers["authorization"] = f"Bearer {engine.key}"
+    url, started = f"{engine.address}{scope['path']}", False
+    try:
+        async with client.stream(scope["method"], url, headers=headers, body=body, seconds=_HEAD_SECONDS) as answer:
+            passed = [
+                (name, value.encode("latin-1"))
+                for name in (*_PASSED_ON, b"cache-control", b"content-length")
+                if (value := answer.headers.get(name.decode())) is not None
+            ]
+            started = True
+            await send({"type": "http.response.start", "status": answer.status, "headers": passed})
+            async for chunk in answer.chunks():
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+    except UpstreamError as error:
+        if not started:
+            await _refuse(send, error.status, str(error))
+        # Else: to return without the body's end breaks the connection off, which is what the gateway must see.
+
+
+async def _read(receive: Receive) -> bytes | None:
+    """The whole body, or None when it is too large."""
+    parts, size = [], 0
+    while (message := await receive())["type"] == "http.request":
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > _LARGEST_BODY_BYTES:
+            return None
+        if not message.get("more_body", False):
+            break
+    return b"".join(parts)
+
+
+async def _left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _refuse(send: Send, status: int, message: str) -> None:
+    body = msgspec.json.encode({"error": {"message": message, "type": "server_error", "param": None, "code": None}})
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _interface_towards(gateway: str) -> str | None:
+    """Our address on the way to a gateway; None when it is on this machine. Asks the routing table, sends nothing."""
+    origin, _ = split_url(gateway)
+    found = await asyncio.get_running_loop().getaddrinfo(origin.host, origin.port, type=socket.SOCK_DGRAM)
+    family, kind, protocol, _, address = found[0]
+    with socket.socket(family, kind, protocol) as way:
+        way.connect(address)
+        own = str(way.getsockname()[0])
+    # The way to an address of our own comes from that very address.
+    return None if ipaddress.ip_address(own.partition("%")[0]).is_loopback or own == address[0] else own

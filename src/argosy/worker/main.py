@@ -1,0 +1,288 @@
+"""The life of one replica: fetch, start, serve, start again with back-off, drain, stop. Owns what the replica is to do.
+
+    pending → starting → ready → draining → stopped;  backoff: will start again;  failed: gave up
+
+How an engine is started and watched is incarnation.py's, what gateways hear announce.py's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator, Coroutine
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from argosy.config.environment import Environment
+from argosy.config.schema import Deployment
+from argosy.engines import catalog
+from argosy.errors import EngineError, InputError, SourceError
+from argosy.processes.restarts import STARTS_IN_WINDOW, RestartHistory
+from argosy.protocol.heartbeat import engine_key
+from argosy.protocol.replica import ReplicaSpec, ReplicaState, ReplicaStatus
+from argosy.state import FleetFolder, read_json
+from argosy.telemetry.logging import EventLog
+from argosy.telemetry.rotation import RotatingLog
+from argosy.wire.client import Client
+from argosy.worker import weights
+from argosy.worker.announce import Announcer
+from argosy.worker.board import Board
+from argosy.worker.engine_process import end_leftovers
+from argosy.worker.guard import become_subreaper
+from argosy.worker.incarnation import Blueprint, Incarnation, Patience
+from argosy.worker.listener import Listeners, Target
+
+_ENGINE_GRACE_SECONDS = 5.0  # for the engine's own end, when no request is left
+_HURRIED_GRACE_SECONDS = 0.3
+
+_log = EventLog("worker")
+
+
+class Worker:
+    """Hosts one replica until it is told to stop, or gives up."""
+
+    def __init__(
+        self,
+        *,
+        spec: ReplicaSpec,
+        folder: FleetFolder,
+        environment: Environment,
+        join_token: str,
+        client: Client,
+        patience: Patience | None = None,
+    ) -> None:
+        self._spec = spec
+        self._cache = environment.cache
+        self._join_token = join_token
+        self._deployment = Deployment.model_validate(spec.config)
+        engine = catalog.engine(self._deployment.engine_name)
+        capabilities = engine.capabilities(self._deployment)
+        files = folder.replica(spec.id)
+        previous = read_json(files.status, ReplicaStatus)
+        self._log_file = folder.log(spec.id)
+        self._blueprint = Blueprint(
+            replica=spec.id,
+            name=spec.deployment.name,
+            deployment=self._deployment,
+            engine=engine,
+            log=self._log_file,
+            record=files.engine,
+            address_file=files.address,
+            variables=_variables(environment, spec.devices),
+            client=client,
+            patience=patience or Patience(),
+        )
+        self._board = Board(
+            files.status,
+            ReplicaStatus(
+                id=spec.id,
+                generation=spec.generation,
+                epoch=previous.epoch if previous else 0,
+                state=ReplicaState.PENDING,
+                since=time.time(),
+                node=spec.node or socket.gethostname(),
+                devices=spec.devices,
+                worker_pid=os.getpid(),
+                concurrency=self._deployment.concurrency or capabilities.slots,
+                weight=self._deployment.weight,
+                paths=list(capabilities.paths),
+                health=engine.health(self._deployment),
+            ),
+        )
+        self._listeners = Listeners(client, self._target)
+        self._announcer = Announcer(
+            client=client,
+            join_token=join_token,
+            deployment=spec.deployment,
+            board=self._board,
+            listeners=self._listeners,
+            gateways=spec.gateways,
+            on_drain=self.drain,
+        )
+        self._incarnation: Incarnation | None = None
+        self._drain_asked = asyncio.Event()
+        self._hurried = asyncio.Event()
+
+    def drain(self) -> None:
+        """Finish what runs, then stop."""
+        if not self._drain_asked.is_set():
+            _log.info("replica.drain_asked", replica=self._spec.id)
+            self._drain_asked.set()
+
+    def stop_now(self) -> None:
+        """Wait for nothing."""
+        self._drain_asked.set()
+        self._hurried.set()
+
+    async def run(self) -> int:
+        """Until stopped (0) or failed (1): the exit code."""
+        killed = await asyncio.to_thread(end_leftovers, self._blueprint.record)
+        if killed:
+            _log.warning("replica.leftovers_killed", replica=self._spec.id, processes=killed)
+        async with _background(self._announcer.run(), RotatingLog(self._log_file).keep_small()):
+            serving = asyncio.create_task(self._serve(), name="serve")
+            try:
+                await _first_of(serving, self._drain_asked.wait())
+                if not serving.done():
+                    await self._drain(serving)
+            finally:
+                await self._end(serving)
+            if self._board.state is not ReplicaState.FAILED:
+                self._board.change(state=ReplicaState.STOPPED, address=None, engine_pid=None)
+        await self._announcer.farewell()
+        await self._listeners.close()
+        return 1 if self._board.state is ReplicaState.FAILED else 0
+
+    async def _serve(self) -> None:
+        """Returns when it gave up, or when the engine ended while it was drained."""
+        history = RestartHistory()
+        while True:
+            history.started(time.monotonic())
+            try:
+                await self._live_once()
+            except (EngineError, SourceError) as error:
+                reason, permanent = str(error), isinstance(error, EngineError) and error.permanent
+            if self._drain_asked.is_set():
+                return
+            delay = None if permanent else history.next_delay(time.monotonic())
+            if delay is None:
+                if not permanent:
+                    reason = f"gave up after {STARTS_IN_WINDOW} starts. {reason}"
+                self._board.change(state=ReplicaState.FAILED, reason=reason, address=None, engine_pid=None)
+                return
+            self._board.change(
+                state=ReplicaState.BACKOFF,
+                reason=f"{reason}; starts again in {delay:g} s",
+                address=None,
+                engine_pid=None,
+            )
+            await asyncio.sleep(delay)
+            self._board.change(restarts=self._board.status.restarts + 1)
+
+    async def _live_once(self) -> None:
+        """One incarnation of the engine, from its weights to its end. Always raises EngineError or SourceError."""
+        board, started = self._board, time.monotonic()
+        epoch = max(board.status.epoch + 1, time.time_ns() // 1_000_000)
+        board.change(state=ReplicaState.STARTING, epoch=epoch, reason="")
+        path: Path | None = None
+        if self._deployment.source is not None:
+            path = await weights.fetch(
+                self._deployment.source,
+                cache=self._cache,
+                variables=self._blueprint.variables,
+                report=lambda text: board.change(reason=text),
+            )
+            board.change(reason="")
+        key = engine_key(self._join_token, self._spec.id, epoch)
+        incarnation = await Incarnation.start(
+            self._blueprint, path, key, on_pid=lambda pid: board.change(engine_pid=pid)
+        )
+        self._incarnation = incarnation
+        try:
+            if not self._drain_asked.is_set():
+                board.change(state=ReplicaState.READY, address=incarnation.address)
+            _log.info("engine.ready", replica=self._spec.id, epoch=epoch, seconds=time.monotonic() - started)
+            await incarnation.watch()
+        except EngineError as error:
+            if not self._drain_asked.is_set():  # gateways first: what hangs may take its time to end
+                board.change(state=ReplicaState.BACKOFF, reason=str(error), address=None)
+            raise
+        finally:
+            self._incarnation = None
+            await incarnation.stop(_HURRIED_GRACE_SECONDS if self._hurried.is_set() else _ENGINE_GRACE_SECONDS)
+
+    async def _drain(self, serving: asyncio.Task[None]) -> None:
+        """Lets running requests finish: until every gateway says none is left, the grace is over, or we are hurried."""
+        if self._board.state is not ReplicaState.READY:
+            return  # no gateway sends anything here
+        self._board.change(state=ReplicaState.DRAINING)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._spec.grace_seconds):
+                await _first_of(serving, self._announcer.drained(), self._hurried.wait())
+
+    async def _end(self, serving: asyncio.Task[None]) -> None:
+        """Ends the engine, whatever it is at; a hurried stop cuts the engine's own grace."""
+        incarnation = self._incarnation
+        serving.cancel()
+        await _first_of(serving, self._hurried.wait())
+        if not serving.done() and incarnation is not None:
+            await incarnation.stop(_HURRIED_GRACE_SECONDS)
+        with contextlib.suppress(asyncio.CancelledError):
+            await serving
+
+    def _target(self) -> Target | None:
+        status = self._board.status
+        if status.address is None:
+            return None
+        paths = frozenset({*status.paths, status.health, "/v1/models"})
+        return Target(status.address, engine_key(self._join_token, status.id, status.epoch), paths)
+
+
+def read_spec(path: Path) -> tuple[ReplicaSpec, FleetFolder]:
+    """FLEET/replicas/ID/spec.json: the spec, and the folder of its fleet. Raises InputError."""
+    spec = read_json(path, ReplicaSpec)
+    if spec is None:
+        raise InputError(f"{path}: there is no replica's spec of this version of Argosy")
+    return spec, FleetFolder(path.absolute().parents[2])
+
+
+async def run(spec: ReplicaSpec, folder: FleetFolder, environment: Environment) -> int:
+    """A worker process: its signals and its exit code. Raises InputError for a spec that cannot be served."""
+    become_subreaper()  # a guard that is killed leaves its tree to us
+    join_token = environment.join_token or folder.secret("join_token")
+    if join_token is None:
+        raise InputError(f"no join token: set ARGOSY_JOIN_TOKEN, or start the fleet whose folder is {folder.root}")
+    client = Client()
+    try:
+        worker = Worker(spec=spec, folder=folder, environment=environment, join_token=join_token, client=client)
+    except ValidationError as error:
+        raise InputError(f"the spec of {spec.id} is not for this version of Argosy: {error}") from None
+    asked = False
+
+    def on_signal() -> None:
+        nonlocal asked
+        if asked:
+            worker.stop_now()
+        asked = True
+        worker.drain()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        loop.add_signal_handler(number, on_signal)
+    try:
+        return await worker.run()
+    finally:
+        await client.close()
+
+
+def _variables(environment: Environment, devices: list[str]) -> dict[str, str]:
+    variables = dict(environment.variables)
+    if devices:
+        variables["CUDA_VISIBLE_DEVICES"] = ",".join(devices)
+    return variables
+
+
+async def _first_of(task: asyncio.Task[None], *waits: Coroutine[Any, Any, object]) -> None:
+    """Returns when the task or one of the waits is done; the waits end here, the task goes on."""
+    others = [asyncio.create_task(wait) for wait in waits]
+    try:
+        await asyncio.wait({task, *others}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for other in others:
+            other.cancel()
+
+
+@contextlib.asynccontextmanager
+async def _background(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Runs beside the body and ends with it; a fault in it ends the body."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(each) for each in work]
+        yield
+        for task in tasks:
+            task.cancel()
