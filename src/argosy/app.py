@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
-import os
 import random
 import signal
 import socket
@@ -229,6 +227,7 @@ def run_controller(folder: FleetFolder, environment: Environment) -> int:
     Wants what `request.json` asks for, else what an earlier controller wanted. Raises InputError when there is neither,
     or when the fleet has a controller already.
     """
+    from argosy.fleet.lock import only_controller  # noqa: PLC0415
     from argosy.telemetry import logging  # noqa: PLC0415
 
     logging.configure()
@@ -298,21 +297,6 @@ async def _control(folder: FleetFolder, environment: Environment) -> int:
         await client.close()
         folder.controller.unlink(missing_ok=True)
     return 0
-
-
-@contextlib.contextmanager
-def only_controller(folder: FleetFolder) -> Iterator[None]:
-    """Holds the fleet's lock for life: the system lets it go whatever way this process dies."""
-    folder.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-    handle = os.open(folder.controller_lock, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(f"fleet {folder.name} has a controller already") from None
-        yield
-    finally:
-        os.close(handle)
 
 
 def run_worker(spec_path: Path, environment: Environment) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from argosy.config.schema import Fleet
-from argosy.errors import ArgosyError, InputError
+from argosy.errors import ArgosyError, InputError, UnavailableError
 from argosy.protocol.admin import Event, FleetReport, FleetRequest
 from argosy.wire.client import Answer, Client
 from argosy.wire.sse import SseDecoder
@@ -58,6 +58,8 @@ class ControllerClient:
         if answer.status == 200:
             return answer
         message = _message(answer)
+        if answer.status == 503:
+            raise UnavailableError(message)
         raise InputError(message) if answer.status in (400, 404) else ArgosyError(message)
 
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from argosy.config.schema import Fleet
-from argosy.errors import ArgosyError, NotFoundError
+from argosy.errors import ArgosyError, NotFoundError, UnavailableError
 from argosy.fleet.address import is_wildcard
 from argosy.fleet.gateway_process import GatewayProcess
 from argosy.fleet.launcher import LaunchedReplica, Launcher
@@ -130,7 +130,7 @@ class Controller:
                 task.cancel()
             await asyncio.gather(*helpers, *self._stops.values(), return_exceptions=True)
             for waiter in self._waiters:
-                waiter.cancel()
+                waiter.set_exception(self._goes_down())
             self.events.close()
             await self._gateway.close()
             await self._launcher.close()
@@ -278,6 +278,8 @@ class Controller:
 
     async def _want(self, fleet: Fleet, stopped: list[str]) -> FleetReport:
         """Sets what is wanted and returns the report of the first pass that has seen it."""
+        if self._ending.is_set():
+            raise self._goes_down()
         revision = max(time.time_ns() // 1_000_000, self._desired.revision + 1)
         self._fleet = fleet
         self._desired = DesiredState(
@@ -306,6 +308,9 @@ class Controller:
         stopped = Event(at=time.time(), kind="fleet", name=self._folder.name, state="stopped")
         self.events.publish([stopped])
         _log.info("fleet.stopped")
+
+    def _goes_down(self) -> UnavailableError:
+        return UnavailableError(f"fleet {self._folder.name} is being taken down")
 
     def _check_known(self, deployment: str) -> None:
         if deployment not in self._fleet.deployments:

@@ -1,0 +1,50 @@
+"""`argosy ps`: what runs, and why the rest does not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from argosy.config.environment import Environment
+    from argosy.protocol.admin import FleetReport
+    from argosy.state import FleetFolder
+
+
+def ps(
+    fleet: Annotated[str | None, typer.Option(help="Which fleet, when more than one runs.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For scripts; stays stable.")] = False,
+) -> None:
+    """Show deployments and replicas, their state and its reason."""
+    import asyncio
+
+    import msgspec
+
+    from argosy.cli.fleets import read_environment, running_fleet, running_fleets
+    from argosy.cli.render import fleet_text
+
+    environment = read_environment()
+    if fleet is None and not as_json and len(several := running_fleets(environment)) > 1:
+        reports = [asyncio.run(_report(folder, environment)) for folder in several]
+        print("\n\n".join(map(fleet_text, reports)))
+        return
+    report = asyncio.run(_report(running_fleet(environment, fleet), environment))
+    print(msgspec.json.format(msgspec.json.encode(report), indent=2).decode() if as_json else fleet_text(report))
+
+
+async def _report(folder: FleetFolder, environment: Environment) -> FleetReport:
+    from argosy.cli.fleets import admin_key, controller_client
+    from argosy.errors import NotRunningError
+    from argosy.fleet.observer import observed_report
+    from argosy.wire.client import Client
+
+    client = Client()
+    try:
+        try:
+            async with controller_client(folder, client) as controller:
+                return await controller.report()
+        except NotRunningError:  # then what can be seen without it
+            return await observed_report(folder, client, admin_key=admin_key(folder, environment))
+    finally:
+        await client.close()

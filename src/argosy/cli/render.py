@@ -1,0 +1,62 @@
+"""How a fleet looks in a terminal: plain text, aligned columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from argosy.protocol.admin import Event, FleetReport, ReplicaReport
+
+_LONGEST_REASON = 100
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in [header, *rows]]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def fleet_text(report: FleetReport) -> str:
+    """What `argosy ps` prints of one fleet."""
+    lines = [f"fleet {report.name}"]
+    processes = [("gateway", each) for each in report.gateways] + [("controller", report.controller)]
+    for name, process in processes:
+        where = f" at {process.address}" if process.address and name == "gateway" else ""
+        pid = f", pid {process.pid}" if process.pid else ""
+        restarts = f", {process.restarts} restarts" if process.restarts else ""
+        why = f": {process.reason}" if process.reason and process.state != "gone" else ""
+        gone = f" — {process.reason}" if process.reason and process.state == "gone" else ""
+        lines.append(f"{name}: {process.state}{where}{pid}{restarts}{why}{gone}")
+    if not report.deployments:
+        return "\n".join([*lines, "no deployments"])
+    rows = []
+    for deployment in report.deployments:
+        aliases = f" ({', '.join(deployment.aliases)})" if deployment.aliases else ""
+        waiting = f"{deployment.waiting} waiting" if deployment.waiting else ""
+        state = "stopped" if deployment.stopped else f"{deployment.ready}/{deployment.wanted} ready"
+        rows.append([f"{deployment.name}{aliases}", state, deployment.engine, "", "", "", waiting])
+        rows += [_row(replica) for replica in deployment.replicas]
+    header = ["NAME", "STATE", "ENGINE/ADDRESS", "PID", "IN FLIGHT", "RESTARTS", "REASON"]
+    return "\n".join([*lines, "", table(header, rows)])
+
+
+def event_line(event: Event) -> str:
+    """One change, as `argosy up` tells it."""
+    return f"{event.name}  {event.state}{f'  {event.reason}' if event.reason else ''}"
+
+
+def _row(replica: ReplicaReport) -> list[str]:
+    pid = replica.engine_pid or replica.worker_pid
+    return [
+        f"  {replica.id}",
+        replica.state,
+        replica.address or "",
+        str(pid or ""),
+        str(replica.in_flight or ""),
+        str(replica.restarts or ""),
+        _one_line(replica.reason),
+    ]
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST_REASON else f"{line[: _LONGEST_REASON - 1]}…"

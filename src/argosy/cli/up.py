@@ -1,0 +1,94 @@
+"""`argosy up`: brings a fleet up, or changes the one that runs. Attached, it follows the fleet and ends it with itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from argosy.config.environment import Environment
+    from argosy.config.schema import Fleet
+    from argosy.state import FleetFolder
+
+_DEFAULT_FILE = Path("fleet.yaml")
+
+
+def up(
+    what: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[FILE.yaml | SOURCE…]", help="A fleet file (default: fleet.yaml), or models."),
+    ] = None,
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Return when all is ready or failed.")] = False,
+    fleet: Annotated[str | None, typer.Option(help="The fleet's name, instead of the file's.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="The gateway's port, instead of the file's.")
+    ] = None,
+) -> None:
+    """Serve what a fleet file asks for, or the models that are named. Ctrl-C stops all of it; with -d, `down` does."""
+    import asyncio
+
+    from argosy.cli.fleets import fleet_folder, read_environment
+
+    environment = read_environment()
+    wanted = wanted_fleet(what or [], environment)
+    if fleet is not None:
+        fleet_folder(environment, fleet)  # checks the name
+        wanted = wanted.model_copy(update={"name": fleet})
+    if port is not None:
+        wanted = wanted.model_copy(update={"gateway": wanted.gateway.model_copy(update={"port": port})})
+    folder = fleet_folder(environment, wanted.name)
+    _prepare(folder, wanted, environment)
+    from argosy.cli.follow import bring_up_and_follow
+
+    raise typer.Exit(asyncio.run(bring_up_and_follow(folder, wanted, environment, detach=detach)))
+
+
+def wanted_fleet(what: Sequence[str], environment: Environment) -> Fleet:
+    """What the arguments mean. Raises InputError with everything that is wrong with it."""
+    from argosy.config.load import fleet_of_sources, load_fleet
+    from argosy.errors import InputError
+
+    files = [each for each in what if Path(each).suffix in (".yaml", ".yml")]
+    if files and len(what) > 1:
+        raise InputError(f"one fleet file, or sources without one: got {' '.join(what)}")
+    if files:
+        return load_fleet(Path(files[0]), environment)
+    if what:
+        return fleet_of_sources(what, environment)
+    if not _DEFAULT_FILE.exists():
+        raise InputError(
+            "no fleet.yaml here. Name a fleet file or a model: `argosy up smollm2` serves the demonstration model."
+        )
+    return load_fleet(_DEFAULT_FILE, environment)
+
+
+def _prepare(folder: FleetFolder, wanted: Fleet, environment: Environment) -> None:
+    """Whatever can be known to go wrong is found here, before anything starts; and what changes is said."""
+    from argosy.fleet.address import port_of
+    from argosy.fleet.observer import controller_of, desired_fleet, runs
+    from argosy.fleet.planner import changes
+    from argosy.fleet.port import check_port
+    from argosy.gateway.keys import client_keys
+    from argosy.state import Home, ProcessRecord, read_json
+
+    gateway = wanted.gateway
+    record = read_json(folder.gateway, ProcessRecord)
+    serving = record is not None and record.identity.alive and record.address is not None
+    if not (serving and record is not None and gateway.port in (0, port_of(record.address or ""))):
+        check_port(gateway.host, gateway.port, Home(environment.home))
+    keys = client_keys(gateway.host, gateway.api_key_file, environment.api_keys, folder)
+    if keys.made is not None:
+        print(f"client key, made for this fleet and shown once: {keys.made}")
+    if not runs(folder):
+        return
+    known = desired_fleet(folder)
+    if controller_of(folder) is None:
+        print(f"fleet {folder.name} runs without its controller: adopting what runs")
+    else:
+        print(f"fleet {folder.name} runs already")
+    difference = changes(known[0], known[1], wanted) if known else []
+    print("\n".join([f"  {change}" for change in difference]) if difference else "  nothing changes")
