@@ -172,7 +172,9 @@ def misfits(given: Mapping[str, Any]) -> list[tuple[str, str]]:
         found += [
             (field, "engine remote takes none: nothing is started") for field in ("options", "env") if given.get(field)
         ]
-        if given.get("replicas", 1) not in (1, len(given.get("urls") or ())):
+        urls = given.get("urls")
+        copies = len(urls) if isinstance(urls, list | tuple) else 1
+        if str(given.get("replicas", 1)) not in ("1", str(copies)):  # a variable's value is a text
             found.append(("replicas", "engine remote has one for each of its urls"))
     command = given.get("command")
     names_path = isinstance(command, list | tuple) and any("{path}" in str(part) for part in command)

