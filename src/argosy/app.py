@@ -126,16 +126,22 @@ async def _serve_gateway(
     return 0
 
 
+def make_client_key(fleet: Fleet, folder: FleetFolder, environment: Environment) -> str | None:
+    """A client key made now, because this fleet's door would be open to others without one; None where it has keys or
+    needs none. Raises InputError for a key file that cannot be read."""
+    from argosy.gateway.keys import client_keys  # noqa: PLC0415
+
+    return client_keys(fleet.gateway.host, fleet.gateway.api_key_file, environment.api_keys, folder).made
+
+
 def gateway_settings(fleet: Fleet, folder: FleetFolder, environment: Environment, *, revision: int) -> GatewaySettings:
-    """What a gateway of this fleet is started with. Prints a client key that was made for it, once."""
+    """What a gateway of this fleet is started with."""
     from argosy.fleet.planner import records, remotes  # noqa: PLC0415
     from argosy.gateway.keys import client_keys  # noqa: PLC0415
     from argosy.state import read_json  # noqa: PLC0415
 
     settings = fleet.gateway
     keys = client_keys(settings.host, settings.api_key_file, environment.api_keys, folder)
-    if keys.made is not None:
-        print(f"client key (made just now, shown once): {keys.made}", flush=True)  # noqa: T201
     # What the controller pushed last, where this gateway is started again: failures, the controller's address.
     table = read_json(folder.table, FleetTable)
     if table is None or table.revision < revision:

@@ -11,7 +11,7 @@ import sys
 import typer
 
 from argosy.cli.chat import chat
-from argosy.cli.check import check_command
+from argosy.cli.check_command import check
 from argosy.cli.controller import controller
 from argosy.cli.down import down
 from argosy.cli.gateway import gateway
@@ -33,9 +33,8 @@ def application() -> typer.Typer:
         no_args_is_help=True,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    for command in (up, ps, logs, stop, start, down, chat, gateway, worker):
+    for command in (up, ps, logs, check, stop, start, down, chat, gateway, worker):
         app.command()(command)
-    app.command("check")(check_command)
     app.command(hidden=True)(controller)
     return app
 

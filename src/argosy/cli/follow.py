@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from argosy.cli.progress import ProgressLines
-from argosy.errors import UpstreamError
+from argosy.errors import ArgosyError, UpstreamError
 from argosy.fleet.bringup import bring_up
 from argosy.fleet.exits import wait_exit
 from argosy.fleet.observer import observed_report
@@ -32,7 +32,8 @@ async def bring_up_and_follow(folder: FleetFolder, fleet: Fleet, environment: En
     try:
         controller, identity = await bring_up(folder, fleet, client, variables=environment.variables)
         lines = ProgressLines(sys.stdout)
-        follower = _Follower(folder, fleet, environment, controller, lines, signals)
+        keyed = bool(environment.api_keys or fleet.gateway.api_key_file or folder.secret("client_key"))
+        follower = _Follower(folder, controller, lines, signals, keyed=keyed)
         try:
             if detach:
                 return await follower.until_settled()
@@ -69,15 +70,14 @@ class _Follower:
     def __init__(
         self,
         folder: FleetFolder,
-        fleet: Fleet,
-        environment: Environment,
         controller: ControllerClient,
         lines: ProgressLines,
         signals: _Signals,
+        *,
+        keyed: bool,
     ) -> None:
         self._folder = folder
-        self._fleet = fleet
-        self._environment = environment
+        self._keyed = keyed
         self._controller = controller
         self._lines = lines
         self._signals = signals
@@ -136,16 +136,16 @@ class _Follower:
         while True:
             await self._signals.came.wait()
             self._signals.came.clear()
-            try:
-                if told == 0:
-                    self._lines.line("stopping… (Ctrl-C again stops at once)")
-                    await self._controller.down()
-                elif told == 1 or self._signals.count > told:
-                    self._lines.line("stopping at once")
-                    await self._controller.down(now=True)
-            except UpstreamError:
-                return  # it is gone: whoever follows the events tells
-            told = self._signals.count
+            while told < self._signals.count:
+                try:
+                    await self._end(now=told > 0)
+                except ArgosyError:
+                    return  # it is gone: whoever follows the events tells
+                told += 1
+
+    async def _end(self, *, now: bool) -> None:
+        self._lines.line("stopping at once" if now else "stopping… (Ctrl-C again stops at once)")
+        await self._controller.down(now=now)
 
     async def _tell_settled(self, event: Event) -> None:
         report = await self._controller.report()
@@ -158,11 +158,7 @@ class _Follower:
         state = "is ready" if event.state == "ready" else f"is up without {event.reason}"
         self._lines.line(f"fleet {report.name} {state}: {address}/v1")
         if models:
-            self._lines.line(_example(address, models[0], keyed=self._keyed()))
-
-    def _keyed(self) -> bool:
-        gateway = self._fleet.gateway
-        return bool(self._environment.api_keys or gateway.api_key_file or self._folder.secret("client_key"))
+            self._lines.line(_example(address, models[0], keyed=self._keyed))
 
     def _settled_code(self, state: str) -> int:
         if state == "":

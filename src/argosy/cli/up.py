@@ -1,4 +1,4 @@
-"""`argosy up`: brings a fleet up, or changes the one that runs. Attached, it follows the fleet and ends it with itself."""
+"""`argosy up`: brings a fleet up, or changes the one that runs. Attached, it ends the fleet when it ends."""
 
 from __future__ import annotations
 
@@ -68,11 +68,11 @@ def wanted_fleet(what: Sequence[str], environment: Environment) -> Fleet:
 
 def _prepare(folder: FleetFolder, wanted: Fleet, environment: Environment) -> None:
     """Whatever can be known to go wrong is found here, before anything starts; and what changes is said."""
+    from argosy.app import make_client_key
     from argosy.fleet.address import port_of
     from argosy.fleet.observer import controller_of, desired_fleet, runs
     from argosy.fleet.planner import changes
     from argosy.fleet.port import check_port
-    from argosy.gateway.keys import client_keys
     from argosy.state import Home, ProcessRecord, read_json
 
     gateway = wanted.gateway
@@ -80,9 +80,8 @@ def _prepare(folder: FleetFolder, wanted: Fleet, environment: Environment) -> No
     serving = record is not None and record.identity.alive and record.address is not None
     if not (serving and record is not None and gateway.port in (0, port_of(record.address or ""))):
         check_port(gateway.host, gateway.port, Home(environment.home))
-    keys = client_keys(gateway.host, gateway.api_key_file, environment.api_keys, folder)
-    if keys.made is not None:
-        print(f"client key, made for this fleet and shown once: {keys.made}")
+    if (made := make_client_key(wanted, folder, environment)) is not None:
+        print(f"client key (made just now, shown once): {made}")
     if not runs(folder):
         return
     known = desired_fleet(folder)

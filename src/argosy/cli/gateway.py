@@ -1,0 +1,78 @@
+"""`argosy gateway`: only a door, in the foreground: its remote deployments, and whatever workers join it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from argosy.config.environment import Environment
+    from argosy.config.schema import Fleet
+
+
+def gateway(
+    file: Annotated[
+        Path | None, typer.Argument(help="A fleet file; of its deployments only remote ones are served.")
+    ] = None,
+    *,
+    host: Annotated[str | None, typer.Option(help="Address to listen on, instead of the file's.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port, instead of the file's.")] = None,
+    fleet: Annotated[str | None, typer.Option("--fleet", "--name", help="The fleet's name.")] = None,
+    api_key_file: Annotated[Path | None, typer.Option(help="File with client keys, one a line.")] = None,
+    folder: Annotated[
+        Path | None, typer.Option(hidden=True, help="Of the fleet, when its controller starts us.")
+    ] = None,
+) -> None:
+    """Serve a gateway without a fleet; workers join it with `argosy worker --join`."""
+    from argosy.app import run_fleet_gateway
+    from argosy.cli.fleets import read_environment
+    from argosy.state import FleetFolder
+
+    environment = read_environment()
+    if folder is not None:
+        raise typer.Exit(run_fleet_gateway(FleetFolder(folder), environment, port=port))
+    wanted = _wanted(file, fleet, environment)
+    changes = {"host": host, "port": port, "api_key_file": str(api_key_file.absolute()) if api_key_file else None}
+    given = {field: value for field, value in changes.items() if value is not None}
+    wanted = wanted.model_copy(update={"gateway": wanted.gateway.model_copy(update=given)})
+    raise typer.Exit(_serve(wanted, environment))
+
+
+def _wanted(file: Path | None, name: str | None, environment: Environment) -> Fleet:
+    from argosy.cli.fleets import fleet_folder
+    from argosy.config.load import load_fleet
+    from argosy.config.schema import Fleet
+
+    wanted = Fleet() if file is None else load_fleet(file, environment)
+    if name is None:
+        return wanted
+    fleet_folder(environment, name)  # checks it
+    return wanted.model_copy(update={"name": name})
+
+
+def _serve(wanted: Fleet, environment: Environment) -> int:
+    import time
+
+    from argosy.app import gateway_settings, make_client_key, run_gateway
+    from argosy.cli.fleets import fleet_folder
+    from argosy.errors import InputError
+    from argosy.fleet.observer import runs
+    from argosy.fleet.port import check_port
+    from argosy.state import Home
+
+    folder = fleet_folder(environment, wanted.name)
+    if runs(folder):
+        raise InputError(f"fleet {wanted.name} runs already: give this gateway another name with --name")
+    check_port(wanted.gateway.host, wanted.gateway.port, Home(environment.home))
+    if (made := make_client_key(wanted, folder, environment)) is not None:
+        print(f"client key (made just now, shown once): {made}", flush=True)
+    folder.table.unlink(missing_ok=True)  # of an earlier fleet with this name
+    settings = gateway_settings(wanted, folder, environment, revision=time.time_ns() // 1_000_000)
+
+    def tell(address: str) -> None:
+        print(f"gateway: {address}/v1 (fleet {wanted.name}; Ctrl-C stops it)", flush=True)
+        print(f"  argosy worker SOURCE --join {address}", flush=True)
+
+    return run_gateway(settings, folder, environment, tell)

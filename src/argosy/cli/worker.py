@@ -1,0 +1,154 @@
+"""`argosy worker SOURCE --join URL`: one replica started by hand, in the foreground, joining one or more gateways."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from argosy.config.environment import Environment
+    from argosy.state import FleetFolder
+
+
+def worker(
+    source: Annotated[str | None, typer.Argument(help="A model: catalog name or path.")] = None,
+    *,
+    join: Annotated[list[str] | None, typer.Option(help="A gateway's URL; may be given again.")] = None,
+    name: Annotated[str | None, typer.Option(help="The deployment's name (default: from the source).")] = None,
+    alias: Annotated[list[str] | None, typer.Option(help="Another name clients may send; may be given again.")] = None,
+    engine: Annotated[str | None, typer.Option(help="llama.cpp, command or echo.")] = None,
+    option: Annotated[list[str] | None, typer.Option("--option", "-o", help="KEY=VALUE for the engine.")] = None,
+    concurrency: Annotated[int | None, typer.Option(help="Requests in flight (default: the engine's slots).")] = None,
+    join_token_file: Annotated[Path | None, typer.Option(help="The gateways' join token.")] = None,
+    spec: Annotated[Path | None, typer.Option(hidden=True, help="What a controller starts us with.")] = None,
+) -> None:
+    """Serve one replica and join it to gateways; Ctrl-C lets running requests finish, then stops it."""
+    from argosy.app import run_worker
+    from argosy.cli.fleets import read_environment
+    from argosy.errors import InputError
+
+    environment = read_environment()
+    if spec is not None:
+        raise typer.Exit(run_worker(spec, environment))
+    if not join:
+        raise InputError("a worker needs a gateway: --join http://HOST:PORT (`argosy gateway` starts one)")
+    gateways = [url.rstrip("/").removesuffix("/v1") for url in join]
+    config: dict[str, Any] = {
+        "source": source,
+        "engine": engine,
+        "aliases": alias or [],
+        "options": dict(_option(each) for each in option or []),
+        "concurrency": concurrency,
+    }
+    raise typer.Exit(
+        _run(name, {key: value for key, value in config.items() if value}, gateways, join_token_file, environment)
+    )
+
+
+def _run(
+    name: str | None, config: dict[str, Any], gateways: list[str], token_file: Path | None, environment: Environment
+) -> int:
+    import dataclasses
+    import secrets
+    import shutil
+    import time
+
+    from argosy.app import run_worker
+    from argosy.config.load import deployment_record
+    from argosy.config.schema import Fleet
+    from argosy.fleet.planner import config_of
+    from argosy.protocol.replica import ReplicaSpec
+    from argosy.state import write_json
+
+    name, deployment = _deployment(name, config, environment)
+    folder, token = _folder_and_token(gateways, token_file, environment)
+    replica = f"{name}.{secrets.token_hex(3)}"
+    files = folder.replica(replica)
+    write_json(
+        files.spec,
+        ReplicaSpec(
+            id=replica,
+            generation=1,
+            deployment=deployment_record(name, deployment, revision=time.time_ns() // 1_000_000),
+            config=config_of(deployment),
+            gateways=gateways,
+            grace_seconds=Fleet().grace,
+        ),
+    )
+    log = folder.log(replica)
+    log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    print(f"worker {replica}: joining {', '.join(gateways)} (its engine's log: {log})", flush=True)
+    try:
+        return run_worker(files.spec, dataclasses.replace(environment, join_token=token))
+    finally:
+        shutil.rmtree(files.root, ignore_errors=True)
+
+
+def _deployment(name: str | None, config: dict[str, Any], environment: Environment) -> tuple[str, Any]:
+    """Checked as a fleet file is. Raises InputError with every fault."""
+    from argosy.config.load import check_fleet, fleet_of_sources
+    from argosy.errors import InputError
+
+    if name is None and "source" in config:
+        name = next(iter(fleet_of_sources([config["source"]], environment).deployments))
+    if name is None:
+        raise InputError("which model? Name a SOURCE, or an --engine without one and its --name")
+    if "source" in config and Path(config["source"]).exists():
+        config["source"] = str(Path(config["source"]).absolute())
+    fleet = check_fleet({"name": "joined", "deployments": {name: config}}, environment, file="the command line")
+    deployment = fleet.deployments[name]
+    if deployment.engine_name == "remote":
+        raise InputError("engine remote has no worker: put it into the gateway's fleet file")
+    return name, deployment
+
+
+def _folder_and_token(
+    gateways: list[str], token_file: Path | None, environment: Environment
+) -> tuple[FleetFolder, str]:
+    """Where this replica's state lies, and what signs its heartbeats. Raises InputError without a token."""
+    import hashlib
+
+    from argosy.cli.fleets import fleet_folder
+    from argosy.errors import InputError
+
+    folder = _local_fleet(gateways, environment)
+    token = None
+    if token_file is not None:
+        try:
+            token = token_file.read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"the join token in {token_file} cannot be read: {error}") from None
+    token = token or environment.join_token or (folder.secret("join_token") if folder else None)
+    if not token:
+        raise InputError(
+            "no join token: give --join-token-file or ARGOSY_JOIN_TOKEN (it lies in secrets/join_token of the fleet's"
+            " state folder on the gateway's machine)"
+        )
+    known_by = hashlib.sha256(" ".join(sorted(gateways)).encode()).hexdigest()[:8]
+    return folder or fleet_folder(environment, f"joined-{known_by}"), token
+
+
+def _local_fleet(gateways: list[str], environment: Environment) -> FleetFolder | None:
+    """The fleet of this machine whose gateway one of them is."""
+    from argosy.state import Home, ProcessRecord, read_json
+
+    for folder in Home(environment.home).fleets():
+        record = read_json(folder.gateway, ProcessRecord)
+        if record is not None and record.identity.alive:
+            address = record.address or ""
+            if {address, address.replace("//127.0.0.1:", "//localhost:")} & set(gateways):
+                return folder
+    return None
+
+
+def _option(text: str) -> tuple[str, object]:
+    import yaml
+
+    from argosy.errors import InputError
+
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise InputError(f"--option {text}: write KEY=VALUE")
+    return key, yaml.safe_load(value)
