@@ -109,7 +109,7 @@ def json_schema() -> dict[str, Any]:
             chosen = {"anyOf": [chosen, left_out]}
         then = {"properties": {"options": {"$ref": f"#/$defs/{title.replace(' ', '%20')}"}}}
         deployment["allOf"].append({"if": chosen, "then": then})
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Argosy fleet file", **schema}
+    return {**schema, "$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Argosy fleet file"}
 
 
 def _checked(document: Document, file: str, folder: Path | None) -> Fleet:
