@@ -43,6 +43,7 @@ class Board:
                 f"replica.{self.status.state}",
                 replica=self.status.id,
                 epoch=self.status.epoch,
+                seconds=self.status.since - old.since,  # in the state before
                 address=self.status.address,
                 engine_pid=self.status.engine_pid,
                 reason=self.status.reason or None,

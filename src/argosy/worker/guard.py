@@ -111,9 +111,7 @@ class RecordedTree:
         self._known: dict[int, psutil.Process] = {}
 
     def record(self) -> None:
-        for process in self._root.children(recursive=True):
-            self._known.setdefault(process.pid, process)
-        for process in list(self._known.values()):
+        for process in [self._root, *self._known.values()]:
             with contextlib.suppress(self._psutil.Error):
                 for child in process.children(recursive=True):
                     self._known.setdefault(child.pid, child)

@@ -167,7 +167,7 @@ class Worker:
 
     async def _live_once(self) -> None:
         """One incarnation of the engine, from its weights to its end. Always raises EngineError or SourceError."""
-        board, started = self._board, time.monotonic()
+        board = self._board
         epoch = max(board.status.epoch + 1, time.time_ns() // 1_000_000)
         board.change(state=ReplicaState.STARTING, epoch=epoch, reason="")
         path: Path | None = None
@@ -187,7 +187,6 @@ class Worker:
         try:
             if not self._drain_asked.is_set():
                 board.change(state=ReplicaState.READY, address=incarnation.address)
-            _log.info("engine.ready", replica=self._spec.id, epoch=epoch, seconds=time.monotonic() - started)
             await incarnation.watch()
         except EngineError as error:
             if not self._drain_asked.is_set():  # gateways first: what hangs may take its time to end
