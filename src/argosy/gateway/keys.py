@@ -1,4 +1,4 @@
-"""Which client keys a gateway wants. A door that others can reach never stands open: it gets a key of its own making."""
+"""Which client keys a gateway wants. A door that others can reach never stands open: it gets a key made for it."""
 
 from __future__ import annotations
 
