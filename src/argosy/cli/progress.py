@@ -30,7 +30,8 @@ class ProgressLines:
         if not again:
             self._progress.pop(event.name, None)
             self._told_at.pop(event.name, None)
-            self.line(event_line(event))
+            if event.state != "pending" or event.reason:
+                self.line(event_line(event))
         elif self._in_place:
             self._progress[event.name] = f"{event.name}: {event.reason}" if event.reason else ""
             self._draw()

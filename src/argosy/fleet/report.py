@@ -154,7 +154,7 @@ def _replica(
     if status is None:
         return ReplicaReport(
             id=launched.id,
-            state=ReplicaState.STARTING,
+            state=ReplicaState.PENDING,
             worker_pid=launched.worker_pid,
             restarts=absence.restarts,
             in_flight=in_flight,
