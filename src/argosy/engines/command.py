@@ -6,7 +6,6 @@ from pydantic import BaseModel, ConfigDict
 
 from argosy.config.schema import Deployment
 from argosy.engines.base import CHAT, COMPLETIONS, EMBEDDINGS, Capabilities, EngineContext, Launch
-from argosy.errors import EngineError
 
 _SLOTS = 8  # of a program that we know nothing of, where `concurrency` does not say
 
@@ -24,8 +23,6 @@ class Command:
 
     def launch(self, context: EngineContext) -> Launch:
         command = context.deployment.command or ()
-        if context.path is None and any("{path}" in word for word in command):
-            raise EngineError(f"the command of {context.name} has {{path}}, but there is no source", permanent=True)
         filled = {"{path}": str(context.path), "{port}": str(context.port), "{name}": context.name}
         return Launch(tuple(_filled(word, filled) for word in command))
 

@@ -50,8 +50,7 @@ class LlamaCpp:
 
     def launch(self, context: EngineContext) -> Launch:
         path, options = context.path, _options(context.deployment)
-        if path is None:
-            raise EngineError("engine llama.cpp needs a source: a GGUF file", permanent=True)
+        assert path is not None, "the schema wants a source for llama.cpp"
         if importlib.util.find_spec("xllamacpp") is None:
             raise EngineError(
                 f"engine llama.cpp needs the package xllamacpp, which {sys.executable} does not have: "

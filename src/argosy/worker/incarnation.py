@@ -6,10 +6,10 @@ The process itself is engine_process.py's, what to do after the end main.py's.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from argosy.config.schema import Deployment
 from argosy.engines import machine
@@ -105,7 +105,7 @@ class Incarnation:
             if ending := await self._process.ends_within(patience.interval_seconds):
                 raise EngineError(self._sentence(ending))
             self._process.remember_tree()
-            if await self._answers(patience.probe_seconds):
+            if await _unless_ended(self._process, self._probe.answers(patience.probe_seconds)):
                 silent = 0
                 continue
             silent += 1
@@ -122,15 +122,6 @@ class Incarnation:
     async def stop(self, grace_seconds: float) -> None:
         """Returns when nothing of it is left."""
         await self._process.stop(grace_seconds)
-
-    async def _answers(self, seconds: float) -> bool:
-        """Whether it answered; its end cuts the wait short."""
-        asking = asyncio.create_task(self._probe.answers(seconds))
-        try:
-            await asyncio.wait({asking, self._process.ended}, return_when=asyncio.FIRST_COMPLETED)
-            return asking.done() and asking.result()
-        finally:
-            asking.cancel()
 
     def _sentence(self, ending: Ending) -> str:
         return ending.sentence(self._blueprint.replica, was_ready=True, last_lines=self._process.mark.last_lines())
@@ -165,7 +156,7 @@ async def _ready(blueprint: Blueprint, context: EngineContext, process: EnginePr
         address = f"http://127.0.0.1:{context.port}" if context.port else _told(context.address_file)
         if address is not None:
             asked = Probe(blueprint.client, address, health, context.key)
-            if await asked.can_serve():
+            if await _unless_ended(process, asked.can_serve()):
                 whose = await asked.listener(process.pids())
                 if whose is Listener.OURS:
                     return asked
@@ -181,6 +172,16 @@ async def _ready(blueprint: Blueprint, context: EngineContext, process: EnginePr
                 raise _PortLostError
             raise EngineError(ending.sentence(blueprint.replica, was_ready=False, last_lines=process.mark.last_lines()))
         look_seconds = min(_LONGEST_LOOK_SECONDS, look_seconds * 1.2)
+
+
+async def _unless_ended(process: EngineProcess, asking: Coroutine[Any, Any, bool]) -> bool:
+    """What the probe says; False as soon as the engine has ended: it is no use to wait for an answer then."""
+    task = asyncio.create_task(asking)
+    try:
+        await asyncio.wait({task, process.ended}, return_when=asyncio.FIRST_COMPLETED)
+        return task.done() and task.result()
+    finally:
+        task.cancel()
 
 
 def _told(address_file: Path) -> str | None:
