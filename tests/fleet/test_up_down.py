@@ -1,0 +1,188 @@
+"""The command line over real processes: up, changes, down, exit codes. The engine is `echo`."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import urllib.request
+
+from command import Argosy, gone
+from waiting import until
+
+TWO = """
+gateway: {port: 0}
+grace: 2
+deployments:
+  a: {engine: echo, replicas: 2, aliases: [other]}
+  b: {engine: echo}
+"""
+
+
+def test_up_detached_serves_and_down_leaves_nothing(argosy: Argosy) -> None:
+    argosy.file(TWO)
+    up = argosy.run("up", "-d")
+    assert "fleet fleet is ready: http://127.0.0.1:" in up.stdout
+    report = argosy.ps()
+    assert [(each["name"], each["ready"]) for each in report["deployments"]] == [("a", 2), ("b", 1)]
+    assert report["controller"]["state"] == "running"
+    assert report["gateways"][0]["state"] == "running"
+    assert argosy.run("chat", "other", "good morning").stdout.strip() == "good morning"
+    everything = argosy.everything()
+    assert len(everything) >= 2 + 3 * 3  # controller, gateway; worker, guard and engine of each replica
+    argosy.run("down")
+    assert gone(everything)
+    argosy.run("ps", code=3)
+    assert "replica.ready" in argosy.run("logs", "a.0").stdout  # also afterwards
+
+
+def test_ctrl_c_ends_an_attached_fleet_and_everything_it_started(argosy: Argosy) -> None:
+    argosy.file(TWO)
+    with argosy.attached("up") as up:
+        until(lambda: "is ready" in argosy.output("up"), seconds=20)
+        everything = argosy.everything()
+        up.send_signal(signal.SIGINT)
+        assert up.wait(20) == 130
+    assert gone(everything)
+    assert "stopping…" in argosy.output("up")
+
+
+def test_a_second_ctrl_c_does_not_wait_for_running_requests(argosy: Argosy) -> None:
+    argosy.file("gateway: {port: 0}\ngrace: 60\ndeployments: {slow: {engine: echo, options: {tokens_per_second: 0.5}}}")
+    with argosy.attached("up") as up:
+        until(lambda: "is ready" in argosy.output("up"), seconds=20)
+        with argosy.attached("chat", "slow", "one two three four five six"):
+            until(lambda: "one" in argosy.output("chat"), seconds=10)
+            everything = argosy.everything()
+            up.send_signal(signal.SIGINT)
+            until(lambda: "stopping…" in argosy.output("up"))
+            assert up.poll() is None
+            up.send_signal(signal.SIGINT)
+            assert up.wait(20) == 130
+    assert gone(everything)
+
+
+def test_sigterm_ends_an_attached_fleet_as_asked(argosy: Argosy) -> None:
+    argosy.file(TWO)
+    with argosy.attached("up") as up:
+        until(lambda: "is ready" in argosy.output("up"), seconds=20)
+        everything = argosy.everything()
+        up.send_signal(signal.SIGTERM)
+        assert up.wait(20) == 0
+    assert gone(everything)
+
+
+def test_a_bad_file_starts_nothing_and_tells_every_fault(argosy: Argosy) -> None:
+    argosy.file("deployments: {a: {engine: echo, optoins: {}}, b: {engine: echoo}}")
+    up = argosy.run("up", code=2)
+    assert "deployments.a.optoins" in up.stderr
+    assert "deployments.b.engine" in up.stderr
+    assert not (argosy.home / "fleets").exists()
+
+
+def test_a_port_in_use_is_told_before_anything_starts(argosy: Argosy) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        argosy.file(f"gateway: {{port: {port}}}\ndeployments: {{a: {{engine: echo}}}}")
+        up = argosy.run("up", "-d", code=2)
+    assert f"port {port} on 127.0.0.1 is in use" in up.stderr
+    assert argosy.processes() == []
+
+
+def test_one_deployment_fails_with_its_reason_and_the_other_serves(argosy: Argosy) -> None:
+    argosy.file(
+        """
+gateway: {port: 0}
+grace: 1
+deployments:
+  bad: {engine: command, command: ["/no/such/program"]}
+  good: {engine: echo}
+"""
+    )
+    up = argosy.run("up", "-d", code=1)
+    assert "bad.0" in up.stdout
+    assert "/no/such/program" in up.stdout
+    assert argosy.run("chat", "good", "still here").stdout.strip() == "still here"
+    assert "/no/such/program" in argosy.run("ps").stdout
+    argosy.run("down")
+
+
+def test_up_again_applies_the_difference_and_leaves_the_rest(argosy: Argosy) -> None:
+    argosy.file(TWO)
+    argosy.run("up", "-d")
+    before = argosy.replicas()
+    argosy.file(
+        """
+gateway: {port: 0}
+grace: 2
+deployments:
+  a: {engine: echo, replicas: 2, aliases: [another]}
+  c: {engine: echo, options: {slots: 2}}
+"""
+    )
+    up = argosy.run("up", "-d")
+    assert "a: changed (aliases)" in up.stdout
+    assert "b: removed" in up.stdout
+    assert "c: new" in up.stdout
+    after = argosy.replicas()
+    assert after["a.0"]["engine_pid"] == before["a.0"]["engine_pid"]
+    assert after["a.1"]["engine_pid"] == before["a.1"]["engine_pid"]
+    assert after["c.0"]["state"] == "ready"
+    until(lambda: "b.0" not in argosy.replicas())
+    assert argosy.run("chat", "another", "hello").stdout.strip() == "hello"
+    argosy.run("down")
+
+
+def test_a_changed_gateway_port_moves_the_door_and_no_engine(argosy: Argosy) -> None:
+    argosy.file(TWO)
+    argosy.run("up", "-d")
+    before = argosy.replicas()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    argosy.file(TWO.replace("port: 0", f"port: {port}"))
+    up = argosy.run("up", "-d")
+    assert "gateway: changed (port)" in up.stdout
+    until(lambda: argosy.ps()["gateways"][0]["address"] == f"http://127.0.0.1:{port}")
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
+        assert answer.status == 200
+    until(lambda: argosy.run("chat", "a", "hello", code=None).stdout.strip() == "hello")
+    after = argosy.replicas()
+    assert {each: after[each]["engine_pid"] for each in after} == {each: before[each]["engine_pid"] for each in before}
+    argosy.run("down")
+
+
+def test_stop_lasts_until_start(argosy: Argosy) -> None:
+    argosy.file(TWO)
+    argosy.run("up", "-d")
+    argosy.run("stop", "b")
+    until(lambda: "b.0" not in argosy.replicas())
+    assert argosy.run("chat", "a", "hello").stdout.strip() == "hello"
+    assert argosy.run("stop", "nobody", code=2).stderr.strip().endswith("it has: a, b")
+    argosy.run("start", "b")
+    until(lambda: argosy.replicas()["b.0"]["state"] == "ready", seconds=20)
+    argosy.run("down")
+
+
+def test_two_fleets_do_not_see_each_other(argosy: Argosy) -> None:
+    argosy.file(TWO, "one.yaml")
+    argosy.file(TWO, "two.yaml")
+    argosy.run("up", "-d", "one.yaml")
+    argosy.run("up", "-d", "two.yaml")
+    assert "one, two" in argosy.run("down", code=2).stderr
+    argosy.run("down", "--fleet", "one")
+    assert argosy.ps()["name"] == "two"
+    assert argosy.run("chat", "a", "hello").stdout.strip() == "hello"
+    argosy.run("down", "--all")
+    argosy.run("down", code=3)
+
+
+def test_a_worker_started_by_hand_joins_and_is_not_taken_down(argosy: Argosy) -> None:
+    argosy.file(TWO)
+    argosy.run("up", "-d")
+    address = argosy.ps()["gateways"][0]["address"]
+    with argosy.attached("worker", "--engine", "echo", "--name", "mine", "--join", address) as worker:
+        until(lambda: argosy.run("chat", "mine", "hello", code=None).stdout.strip() == "hello", seconds=15)
+        assert [each for each in argosy.replicas() if each.startswith("mine.")]
+        argosy.run("down")
+        assert worker.poll() is None
+        worker.send_signal(signal.SIGINT)
+        assert worker.wait(20) == 0
