@@ -91,7 +91,7 @@ async def _serve_gateway(
         registry=registry,
         surface=OpenAISurface(
             registry,
-            Relay(registry, dispatcher, upstreams, clock),
+            Relay(registry, dispatcher, upstreams, clock, asyncio.get_running_loop()),
             gatekeeper,
             max_body_bytes=settings.max_body_bytes,
             clock=clock,
@@ -200,6 +200,8 @@ async def serve(app: object, listener: socket.socket, grace_seconds: float, on_l
     """Serves an ASGI application on a socket until SIGTERM or SIGINT; what runs then gets the grace period."""
     import uvicorn  # noqa: PLC0415
 
+    from argosy.wire.server import HttpProtocol  # noqa: PLC0415
+
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
@@ -214,14 +216,14 @@ async def serve(app: object, listener: socket.socket, grace_seconds: float, on_l
 
     config = uvicorn.Config(
         app,  # type: ignore[arg-type]
-        http="httptools",
+        http=HttpProtocol,
+        interface="asgi3",
         ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        timeout_keep_alive=75,
         timeout_graceful_shutdown=max(1, round(grace_seconds)),
     )
     await Server(config).serve(sockets=[listener])

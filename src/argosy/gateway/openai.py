@@ -18,6 +18,7 @@ from argosy.gateway.errors import Send, send_error
 from argosy.gateway.relay import Relay, stopping
 from argosy.protocol.openai import peek
 from argosy.registry.registry import Registry
+from argosy.wire.server import CLIENT_LEFT
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 CLIENT_CLOSED_REQUEST = 499  # nginx's number for a client that left; never sent, only logged
@@ -55,7 +56,6 @@ class OpenAISurface:
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         call = Call(b"", scope["path"], self._clock())
-        watch: asyncio.Task[None] | None = None
         try:
             authorization, host, origin, given_id = _wanted_headers(scope["headers"])
             call.request_id = self.request_id(given_id)
@@ -66,21 +66,16 @@ class OpenAISurface:
             call.deployment = self._registry.find(call.model)
             if call.deployment is None:
                 raise self._unknown(call.model)
-            task = asyncio.current_task()
-            assert task is not None
-            watch = asyncio.create_task(_cancel_when_left(receive, task, call))
             await self._relay.serve(call, send)
         except RequestError as error:
             call.error = str(error)
             if not call.started:
                 call.status = error.status
                 await send_error(send, error, call.request_id)
-        except _ClientLeft:
-            call.status = CLIENT_CLOSED_REQUEST
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as cancelled:
             # Swallowed: this task serves this request alone, and its answer is complete or has nobody to go to.
-            left = watch is not None and watch.done() and not watch.cancelled()
-            call.error = "the client left" if left else "the gateway was stopped"
+            left = cancelled.args == (CLIENT_LEFT,)
+            call.error = CLIENT_LEFT if left else "the gateway was stopped"
             if not call.started:
                 call.status = CLIENT_CLOSED_REQUEST if left else stopping().status
                 await send_error(send, stopping(), call.request_id)
@@ -104,8 +99,6 @@ class OpenAISurface:
                 if size > self._max_body_bytes:
                     raise self._too_large(size)
             body = b"".join(parts)
-        if message["type"] == "http.disconnect":
-            raise _ClientLeft
         if len(body) > self._max_body_bytes:
             raise self._too_large(len(body))
         return body
@@ -120,18 +113,6 @@ class OpenAISurface:
         names = [name for name, _ in self._registry.models()]
         known = f"those that exist: {', '.join(names)}" if names else "there is none yet"
         return NotFoundError(f"The model '{model}' does not exist; {known}.", param="model", code="model_not_found")
-
-
-class _ClientLeft(Exception):  # noqa: N818  a turn of events, not an error
-    """The client closed its connection before its request was complete."""
-
-
-async def _cancel_when_left(receive: Receive, task: asyncio.Task[Any], call: Call) -> None:
-    """uvicorn tells of a client's leave only to who waits for it. It says the same once an answer is complete."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    if not call.ended_at:
-        task.cancel()
 
 
 def _wanted_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, bytes, bytes, bytes]:

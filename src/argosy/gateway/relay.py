@@ -38,11 +38,17 @@ _HINT = Hint()
 
 
 class Relay:
-    """`clock`: monotonic seconds."""
+    """`clock`: monotonic seconds. `loop`: the running one, held since asking for it costs a system call."""
 
     def __init__(
-        self, registry: Registry, dispatcher: Dispatcher, upstreams: Upstreams, clock: Callable[[], float]
+        self,
+        registry: Registry,
+        dispatcher: Dispatcher,
+        upstreams: Upstreams,
+        clock: Callable[[], float],
+        loop: asyncio.AbstractEventLoop,
     ) -> None:
+        self._loop = loop
         self._registry = registry
         self._dispatcher = dispatcher
         self._upstreams = upstreams
@@ -87,7 +93,7 @@ class Relay:
         timeouts = lease.deployment.record.timeouts
         model = replica.status.upstream_model
         body = call.body if model is None or model == call.model else with_fields(call.body, {"model": model})
-        limits = _TimeLimits(timeouts, replica.id, stream=call.stream)
+        limits = _TimeLimits(self._loop, timeouts, replica.id, stream=call.stream)
         exchange: Exchange | None = None
         try:
             upstream = self._upstreams.of(replica)
@@ -187,8 +193,8 @@ class _TimeLimits:
 
     __slots__ = ("_exchange", "_first_until", "_loop", "_replica", "_stream", "_timeouts", "_timer", "_total_until")
 
-    def __init__(self, timeouts: Timeouts, replica: str, *, stream: bool) -> None:
-        self._loop = asyncio.get_running_loop()
+    def __init__(self, loop: asyncio.AbstractEventLoop, timeouts: Timeouts, replica: str, *, stream: bool) -> None:
+        self._loop = loop
         self._timeouts = timeouts
         self._replica = replica
         self._stream = stream
