@@ -1,0 +1,450 @@
+"""HTTP/1.1 as a server: an ASGI protocol on httptools that uvicorn runs (its `http` setting takes a class).
+
+Made for a relay, it differs from uvicorn's own in four ways: an answer's head and first bytes leave in one write; the
+task of a request is cancelled when its client leaves; nothing is scheduled per request but that task; and a head is
+bounded in size and time. uvicorn keeps what it is good at: listening, start, graceful stop. See docs/decisions/0004.
+
+Owns the connection and the framing of requests and answers. Knows no route.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http
+import logging
+import socket
+import urllib.parse
+from collections import deque
+from collections.abc import MutableMapping
+from typing import Any, cast
+
+import httptools
+import uvicorn
+from uvicorn.server import ServerState
+
+CLIENT_LEFT = "the client left"  # the message of the CancelledError that a request's task gets
+
+LONGEST_HEAD_BYTES = 64 * 1024
+UNREAD_BODY_BYTES = 1024 * 1024  # of a request's body, at which we stop reading from the socket
+HEAD_SECONDS = 15.0  # a request's head must be complete within this
+IDLE_SECONDS = 75.0  # between two requests; longer than clients and proxies keep a connection themselves
+DRAIN_SECONDS = 5.0  # how long the rest of a refused body is read and thrown away, so that the refusal can be read
+LOOK_SECONDS = 5.0
+
+_log = logging.getLogger("argosy.wire")
+_STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in http.HTTPStatus}
+_Message = MutableMapping[str, Any]
+
+
+class RequestCycle:
+    """One request and its answer: ASGI's `receive` and `send`."""
+
+    __slots__ = (
+        "_chunked",
+        "_connection",
+        "_head",
+        "_parts",
+        "_received",
+        "_wanted",
+        "continue_expected",
+        "ended",
+        "keep_alive",
+        "message_complete",
+        "scope",
+        "started",
+        "task",
+        "unread",
+    )
+
+    def __init__(self, connection: HttpProtocol, scope: dict[str, Any]) -> None:
+        self._connection = connection
+        self.scope = scope
+        self.task: asyncio.Task[None] | None = None
+        self.keep_alive = True
+        self.continue_expected = False
+        self._parts: list[bytes] = []
+        self.unread = 0
+        self.message_complete = False
+        self._received = False  # the end of the body has been given out
+        self._wanted: asyncio.Future[None] | None = None
+        self._head: bytes | None = None
+        self._chunked = False
+        self.started = False
+        self.ended = False
+
+    # the connection tells
+
+    def body(self, data: bytes) -> None:
+        if self.ended:
+            return  # the application has answered without it
+        self._parts.append(data)
+        self.unread += len(data)
+        self.wake()
+
+    def wake(self) -> None:
+        if self._wanted is not None and not self._wanted.done():
+            self._wanted.set_result(None)
+
+    # the application asks
+
+    async def receive(self) -> _Message:
+        connection = self._connection
+        if self._received:  # all that is left to tell is the client's leave
+            while not (connection.closed or self.ended):
+                await self._wait()
+            return {"type": "http.disconnect"}
+        while not (self._parts or self.message_complete):
+            if connection.closed or self.ended:
+                return {"type": "http.disconnect"}
+            if self.continue_expected:
+                self.continue_expected = False
+                connection.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            await self._wait()
+        parts, self._parts = self._parts, []
+        self._received = self.message_complete
+        self.unread = 0
+        connection.resume_reading()
+        body = parts[0] if len(parts) == 1 else b"".join(parts)
+        return {"type": "http.request", "body": body, "more_body": not self._received}
+
+    async def send(self, message: _Message) -> None:
+        connection = self._connection
+        if connection.write_paused:
+            await connection.writable()
+        if connection.closed or self.ended:
+            return
+        if message["type"] == "http.response.start":
+            self._head = self._make_head(message["status"], message.get("headers", ()))
+            return
+        data: bytes = message.get("body", b"")
+        last = not message.get("more_body", False)
+        if self._head is not None:
+            head, self._head = self._head, None
+            if not self.started:
+                head = self._finish_head(head, len(data) if last else None)
+            self.started = True
+            data = head + self._framed(data, last=last)
+        else:
+            data = self._framed(data, last=last)
+        if data:
+            connection.write(data)
+        if last:
+            self.ended = True
+            self.wake()
+            connection.cycle_ended(self)
+
+    async def _wait(self) -> None:
+        self._wanted = self._connection.loop.create_future()
+        try:
+            await self._wanted
+        finally:
+            self._wanted = None
+
+    def _make_head(self, status: int, headers: Any) -> bytes:
+        parts = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status]
+        sized = status in (204, 304)
+        for name, value in headers:
+            if name == b"content-length":
+                sized = True
+            elif name in (b"transfer-encoding", b"connection"):  # framing is ours
+                self.keep_alive = self.keep_alive and value.lower() != b"close"
+                continue
+            parts.append(b"%b: %b\r\n" % (name, value))
+        self._chunked = not sized
+        parts += [b"%b: %b\r\n" % each for each in self._connection.state.default_headers]
+        return b"".join(parts)
+
+    def _finish_head(self, head: bytes, whole_length: int | None) -> bytes:
+        """Adds what depends on the first part of the body: how the answer is framed."""
+        if self._chunked and whole_length is not None:
+            self._chunked = False
+            head += b"content-length: %d\r\n" % whole_length
+        elif self._chunked and self.scope["http_version"] == "1.0":
+            self._chunked = self.keep_alive = False  # ends with its connection
+        elif self._chunked:
+            head += b"transfer-encoding: chunked\r\n"
+        if not self.keep_alive:
+            head += b"connection: close\r\n"
+        return head + b"\r\n"
+
+    def _framed(self, data: bytes, *, last: bool) -> bytes:
+        if self.scope["method"] == "HEAD":
+            return b""
+        if not self._chunked:
+            return data
+        framed = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
+        return framed + b"0\r\n\r\n" if last else framed
+
+
+class HttpProtocol(asyncio.Protocol):
+    """One connection. Requests on it are answered one after another, in their order."""
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        self.loop = _loop or asyncio.get_running_loop()
+        self._app = config.loaded_app
+        self.state = server_state
+        self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpRequestParser(self)
+        self._client: tuple[str, int] | None = None
+        self._server: tuple[str, int] | None = None
+        self.closed = False
+        self.write_paused = False
+        self._writable: asyncio.Future[None] | None = None
+        self._reading_paused = False
+        self._stopping = False
+        self._upgraded = False  # what follows is no HTTP any more, or not worth reading
+        # the request being read
+        self._url = b""
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._head_bytes = 0
+        self._expects_continue = False
+        self._reading: RequestCycle | None = None
+        # requests being answered: the first one now
+        self._cycles: deque[RequestCycle] = deque()
+        self._quiet_since = self.loop.time()  # when the last request ended, or the connection was made
+        self._head_since: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's are none by type
+        self.state.connections.add(self)  # type: ignore[arg-type]  # uvicorn lists its own classes
+        sock: socket.socket | None = transport.get_extra_info("socket")
+        if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        peer, own = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
+        self._client = (peer[0], peer[1]) if isinstance(peer, tuple) else None
+        self._server = (own[0], own[1]) if isinstance(own, tuple) else None
+        self._timer = self.loop.call_later(LOOK_SECONDS, self._look_at_the_time)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.closed = True
+        self.state.connections.discard(self)
+        if self._timer is not None:
+            self._timer.cancel()
+        self.resume_writing()
+        for cycle in self._cycles:
+            cycle.wake()
+            if cycle.task is not None:
+                cycle.task.cancel(CLIENT_LEFT)
+        self._cycles.clear()
+
+    def data_received(self, data: bytes) -> None:
+        if self._upgraded:
+            return
+        if self._head_since is None and self._reading is None:
+            self._head_since, self._head_bytes = self.loop.time(), 0
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._upgraded = True  # not spoken here: the request is answered as if it had not asked
+            for cycle in self._cycles:
+                cycle.keep_alive = False
+        except (httptools.HttpParserError, httptools.HttpParserInvalidURLError) as error:
+            self._refuse(400, str(error) or "it is malformed")
+        if self._head_since is not None:
+            self._head_bytes += len(data)
+            if self._head_bytes > LONGEST_HEAD_BYTES:
+                self._refuse(431, f"its head has more than {LONGEST_HEAD_BYTES} bytes")
+
+    def eof_received(self) -> bool:
+        return False
+
+    def pause_writing(self) -> None:
+        self.write_paused = True
+
+    def resume_writing(self) -> None:
+        self.write_paused = False
+        if self._writable is not None and not self._writable.done():
+            self._writable.set_result(None)
+        self._writable = None
+
+    # uvicorn, at its stop
+
+    def shutdown(self) -> None:
+        """Ends once what runs on it is answered."""
+        self._stopping = True
+        if self._cycles:
+            for cycle in self._cycles:
+                cycle.keep_alive = False
+        elif self._transport is not None:
+            self._transport.close()
+
+    # httptools, while it parses
+
+    def on_message_begin(self) -> None:
+        self._url = b""
+        self._headers = []
+        self._expects_continue = False
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self._expects_continue = True
+        self._headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        self._head_since = None
+        raw_path, query = _split(self._url)
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": self._parser.get_http_version(),
+            "server": self._server,
+            "client": self._client,
+            "scheme": "http",
+            "method": self._parser.get_method().decode("ascii"),
+            "root_path": "",
+            "path": urllib.parse.unquote(raw_path.decode("latin-1"))
+            if b"%" in raw_path
+            else raw_path.decode("latin-1"),
+            "raw_path": raw_path,
+            "query_string": query,
+            "headers": self._headers,
+        }
+        cycle = self._reading = RequestCycle(self, scope)
+        cycle.continue_expected = self._expects_continue
+        # Asked here: once the message is over the parser has forgotten it and says no.
+        cycle.keep_alive = self._parser.should_keep_alive() and not self._stopping
+        self._cycles.append(cycle)
+        if len(self._cycles) == 1:
+            self._start(cycle)
+
+    def on_body(self, body: bytes) -> None:
+        cycle = self._reading
+        if cycle is not None:
+            cycle.body(body)
+            if cycle.unread >= UNREAD_BODY_BYTES:
+                self._pause_reading()
+
+    def on_message_complete(self) -> None:
+        cycle = self._reading
+        self._reading = None
+        if cycle is not None:
+            cycle.message_complete = True
+            cycle.wake()
+            if cycle.ended:
+                self._close_or_go_on(cycle)
+            elif len(self._cycles) > 1:
+                self._pause_reading()  # pipelined: read no more before the first is answered
+
+    # the cycles
+
+    def write(self, data: bytes) -> None:
+        assert self._transport is not None
+        self._transport.write(data)
+
+    async def writable(self) -> None:
+        """Until the client has read enough of what was written, or has left."""
+        if self.write_paused and not self.closed:
+            if self._writable is None:
+                self._writable = self.loop.create_future()
+            await self._writable
+
+    def resume_reading(self) -> None:
+        if self._reading_paused and self._transport is not None and not self.closed:
+            self._reading_paused = False
+            self._transport.resume_reading()
+
+    def cycle_ended(self, cycle: RequestCycle) -> None:
+        self._quiet_since = self.loop.time()
+        if cycle.message_complete:
+            self._close_or_go_on(cycle)
+        else:  # answered before its body was read: read on for a while, else the client never sees the answer
+            self.resume_reading()
+            self.loop.call_later(DRAIN_SECONDS, self._give_up_draining, cycle)
+
+    # own affairs
+
+    def _start(self, cycle: RequestCycle) -> None:
+        self.state.total_requests += 1
+        task = cycle.task = self.loop.create_task(self._run(cycle))
+        self.state.tasks.add(task)
+        task.add_done_callback(self.state.tasks.discard)
+
+    async def _run(self, cycle: RequestCycle) -> None:
+        try:
+            await self._app(cycle.scope, cycle.receive, cycle.send)
+        except asyncio.CancelledError:
+            pass  # its client has left, or the server ends: nobody waits for this task
+        except Exception:  # noqa: BLE001  the last line of defence: the connection must not hang for a fault of ours
+            _log.exception("a request failed by a fault in Argosy")
+            if not cycle.started:
+                body = _envelope("Argosy failed on this request; its log has the details.", "server_error")
+                headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
+                await cycle.send({"type": "http.response.start", "status": 500, "headers": headers})
+                await cycle.send({"type": "http.response.body", "body": body})
+        if not cycle.ended and not self.closed:
+            assert self._transport is not None
+            self._transport.close()  # an answer that stopped in the middle: its reader must not take it for whole
+
+    def _close_or_go_on(self, cycle: RequestCycle) -> None:
+        if self._cycles and self._cycles[0] is cycle:
+            self._cycles.popleft()
+        if not cycle.keep_alive or self._stopping:
+            if self._transport is not None:
+                self._transport.close()
+        elif self._cycles:
+            self._start(self._cycles[0])
+        else:
+            self.resume_reading()
+
+    def _give_up_draining(self, cycle: RequestCycle) -> None:
+        if not cycle.message_complete and self._transport is not None:
+            self._transport.close()
+
+    def _pause_reading(self) -> None:
+        if not self._reading_paused and self._transport is not None:
+            self._reading_paused = True
+            self._transport.pause_reading()
+
+    def _refuse(self, status: int, why: str) -> None:
+        """What came is no request: say so where nothing else is being said, and end."""
+        self._upgraded = True
+        self._head_since = None
+        if self._transport is None or self.closed:
+            return
+        if not self._cycles:
+            body = _envelope(f"This is no HTTP/1.1 request: {why}.", "invalid_request_error")
+            head = b"%bcontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
+            self.write(head % (_STATUS_LINES[status], len(body)) + body)
+            self._transport.close()
+            return
+        for cycle in self._cycles:
+            cycle.keep_alive = False
+        if self._reading is not None and not self._reading.ended:
+            self._transport.close()  # the body of a request broke off: its answer would be of half a request
+
+    def _look_at_the_time(self) -> None:
+        now = self.loop.time()
+        slow_head = self._head_since is not None and now - self._head_since > HEAD_SECONDS
+        idle = not self._cycles and self._head_since is None and now - self._quiet_since > IDLE_SECONDS
+        if (slow_head or idle) and self._transport is not None:
+            self._transport.close()
+        else:
+            self._timer = self.loop.call_later(LOOK_SECONDS, self._look_at_the_time)
+
+
+def _split(url: bytes) -> tuple[bytes, bytes]:
+    """Path and query of a request target; an absolute one (as proxies get it) counts by its path."""
+    if url.startswith(b"/"):
+        path, _, query = url.partition(b"?")
+        return path, query
+    parsed = httptools.parse_url(url)
+    return parsed.path or b"/", parsed.query or b""
+
+
+def _envelope(message: str, kind: str) -> bytes:
+    import json  # noqa: PLC0415  only for what should not happen
+
+    return json.dumps({"error": {"message": message, "type": kind, "param": None, "code": None}}).encode()
