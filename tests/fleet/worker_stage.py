@@ -62,7 +62,7 @@ class Gateway:
         return Response(msgspec.json.encode(self.answer))
 
 
-class _Server(uvicorn.Server):
+class QuietServer(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield  # signals are pytest's
@@ -74,7 +74,7 @@ async def gateway(join_token: str) -> AsyncIterator[Gateway]:
     listener.bind(("127.0.0.1", 0))
     made.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     app = Starlette(routes=[Route(PATH, made.endpoint, methods=["POST"])])
-    server = _Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
+    server = QuietServer(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         yield made

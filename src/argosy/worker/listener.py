@@ -53,8 +53,10 @@ class Listeners:
         if gateway not in self._interfaces:
             self._interfaces[gateway] = await _interface_towards(gateway)
         interface = self._interfaces[gateway]
-        if interface is None:
-            return engine_address
+        return engine_address if interface is None else self.address_on(interface)
+
+    def address_on(self, interface: str) -> str:
+        """The listener on that address of ours, opened at the first call."""
         if interface not in self._listeners:
             self._listeners[interface] = self._listen(interface)
         return self._listeners[interface][0]

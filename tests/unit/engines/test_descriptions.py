@@ -1,0 +1,66 @@
+"""Engines as the worker reads them: command lines, capabilities, options; nothing is started."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from argosy.config.schema import Deployment
+from argosy.engines import catalog
+from argosy.engines.base import CHAT, COMPLETIONS, EMBEDDINGS, KEY_VARIABLE, EngineContext
+
+RUNNABLE = [name for name in catalog.NAMES if name != "remote"]
+
+
+def context(deployment: Deployment, path: Path | None = None) -> EngineContext:
+    return EngineContext("org/m", deployment, path, "secret", 4711, Path("/somewhere/address"))
+
+
+@pytest.mark.parametrize("name", RUNNABLE)
+def test_every_engine_refuses_an_option_it_does_not_know_and_explains_those_it_has(name: str) -> None:
+    options = catalog.engine(name).options
+    with pytest.raises(ValidationError, match="optoin"):
+        options.model_validate({"optoin": 1})
+    assert all(field.description for field in options.model_fields.values())
+    assert catalog.engine(name).name == name
+
+
+def test_a_command_is_filled_in_and_other_braces_stay() -> None:
+    words = ("serve", "{path}", "--port={port}", "--name", "{name}", '{"a": 1}')
+    deployment = Deployment(source="x.bin", command=words)
+    launch = catalog.engine("command").launch(context(deployment, Path("/models/x.bin")))
+    assert launch.argv == ("serve", "/models/x.bin", "--port=4711", "--name", "org/m", '{"a": 1}')
+
+
+def test_a_commands_slots_are_its_concurrency() -> None:
+    command = catalog.engine("command")
+    assert command.capabilities(Deployment(command=("x",))).slots == 8
+    capabilities = command.capabilities(Deployment(command=("x",), concurrency=3))
+    assert (capabilities.slots, set(capabilities.paths)) == (3, {CHAT, COMPLETIONS, EMBEDDINGS})
+
+
+def test_llama_cpp_shares_the_cores_between_replicas_and_keeps_the_key_out_of_its_command_line(tmp_path: Path) -> None:
+    pytest.importorskip("xllamacpp")
+    model = tmp_path / "m.gguf"
+    model.write_bytes(b"GGUF\x03\x00\x00\x00" + bytes(16))
+
+    def config(**fields: Any) -> dict[str, Any]:
+        deployment = Deployment(source=str(model), **fields)
+        launch = catalog.engine("llama.cpp").launch(context(deployment, model))
+        assert "secret" not in " ".join(launch.argv)
+        assert launch.env == {KEY_VARIABLE: "secret", "OMP_WAIT_POLICY": "passive"}
+        read: dict[str, Any] = json.loads(launch.argv[-1])
+        return read
+
+    assert config(replicas=1000)["threads"] == 1
+    assert config(options={"threads": 3})["threads"] == 3
+    assert (config()["context"], config()["slots"], config()["pooling"]) == (4096, 4, None)
+    assert config(task="embed")["pooling"] == "mean"
+
+
+def test_the_task_decides_what_llama_cpp_serves() -> None:
+    llama = catalog.engine("llama.cpp")
+    assert llama.capabilities(Deployment(source="m.gguf")).paths == (CHAT, COMPLETIONS)
+    assert llama.capabilities(Deployment(source="m.gguf", task="embed")).paths == (EMBEDDINGS,)

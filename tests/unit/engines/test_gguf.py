@@ -1,0 +1,83 @@
+import struct
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from argosy.engines.gguf import GgufError, GgufHeader, weight_bytes
+
+
+def string(text: str) -> bytes:
+    return struct.pack("<Q", len(text)) + text.encode()
+
+
+def field(key: str, value: Any) -> bytes:
+    if isinstance(value, str):
+        return string(key) + struct.pack("<I", 8) + string(value)
+    if isinstance(value, bool):
+        return string(key) + struct.pack("<I?", 7, value)
+    if isinstance(value, list):
+        return string(key) + struct.pack("<IIQ", 9, 4, len(value)) + struct.pack(f"<{len(value)}I", *value)
+    return string(key) + struct.pack("<II", 4, value)
+
+
+def gguf(path: Path, **fields: Any) -> Path:
+    parts = [field(key.replace("__", "."), value) for key, value in fields.items()]
+    path.write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 0, len(parts)) + b"".join(parts))
+    return path
+
+
+LLAMA = {
+    "general__architecture": "llama",
+    "llama__block_count": 30,
+    "llama__embedding_length": 576,
+    "llama__attention__head_count": 9,
+    "llama__attention__head_count_kv": 3,
+}
+
+
+def test_the_cache_of_a_plain_model_is_layers_times_heads_times_two(tmp_path: Path) -> None:
+    header = GgufHeader.read(gguf(tmp_path / "a.gguf", **LLAMA))
+    assert header.cache_bytes(1024) == 1024 * 30 * 3 * (64 + 64) * 2
+
+
+@pytest.mark.parametrize(
+    "smaller",
+    [
+        {"llama__attention__sliding_window": 4096},
+        {"llama__ssm__state_size": 16},
+        {"llama__attention__causal": False},
+        {"llama__attention__head_count_kv": [3, 0, 3]},
+    ],
+)
+def test_a_model_that_keeps_less_is_not_overestimated(tmp_path: Path, smaller: dict[str, Any]) -> None:
+    assert GgufHeader.read(gguf(tmp_path / "a.gguf", **{**LLAMA, **smaller})).cache_bytes(1024) == 0
+
+
+def test_reading_stops_before_the_tokenizer(tmp_path: Path) -> None:
+    path = gguf(tmp_path / "a.gguf", **LLAMA, tokenizer__ggml__model="gpt2")
+    path.write_bytes(path.read_bytes()[:-4])  # broken there: nobody looks
+    assert "tokenizer.ggml.model" not in GgufHeader.read(path).fields
+
+
+def test_whether_embeddings_know_their_pooling(tmp_path: Path) -> None:
+    assert not GgufHeader.read(gguf(tmp_path / "a.gguf", **LLAMA)).pooling_known
+    assert GgufHeader.read(gguf(tmp_path / "a.gguf", **LLAMA, llama__pooling_type=1)).pooling_known
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"GG", b"<html>", b"GGUF\x03\x00", b"GGUF" + struct.pack("<IQQ", 3, 0, 9) + b"\xff" * 40]
+)
+def test_what_is_no_gguf_file_is_said_so(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "a.gguf"
+    path.write_bytes(data)
+    with pytest.raises(GgufError, match=r"a\.gguf is"):
+        GgufHeader.read(path)
+
+
+def test_weights_in_several_files_count_together(tmp_path: Path) -> None:
+    for number in (1, 2, 3):
+        (tmp_path / f"big-0000{number}-of-00003.gguf").write_bytes(b"x" * number)
+    assert weight_bytes(tmp_path / "big-00001-of-00003.gguf") == 6
+    (tmp_path / "small.gguf").write_bytes(b"xx")
+    assert weight_bytes(tmp_path / "small.gguf") == 2
