@@ -148,6 +148,12 @@ async def test_what_can_never_start_fails_at_once_and_everybody_hears_why(folder
         assert "there is no such program" in stage.status.reason
 
 
+async def test_a_source_that_is_gone_fails_at_once(folder: FleetFolder, door: Gateway) -> None:
+    async with worker(folder, [door.url], {"source": str(folder.root / "gone.gguf")}) as stage:
+        assert await stage.ends() == 1
+        assert "gone.gguf" in stage.status.reason
+
+
 async def test_a_mute_gateway_holds_back_neither_another_nor_the_end(folder: FleetFolder, door: Gateway) -> None:
     async with gateway(door.join_token) as other, worker(folder, [other.url, door.url], ECHO) as stage:
         other.mute = True

@@ -9,14 +9,21 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from argosy.errors import SourceError
-from argosy.models.resolve import Progress, resolve
+from argosy.errors import EngineError, SourceError
+from argosy.models.resolve import Progress, check_source, resolve
 
 _REPORT_SECONDS = 0.5
 
 
 async def fetch(source: str, *, cache: Path, variables: Mapping[str, str], report: Callable[[str], None]) -> Path:
-    """The weights' path; `report` is told how far it is, at most twice a second. Raises SourceError."""
+    """The weights' path; `report` is told how far it is, at most twice a second.
+
+    Raises SourceError, and EngineError(permanent=True) for a source that no second try can fetch.
+    """
+    try:
+        check_source(source)
+    except SourceError as error:
+        raise EngineError(str(error), permanent=True) from None
     cancelled = threading.Event()
     loop = asyncio.get_running_loop()
     last = 0.0
