@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from argosy.errors import InputError
 
 
+_PLAIN_IN_PATH = "/%?:@!$&'()*+,;=~[]"  # what a path and a query may hold as it is; '%' begins what is quoted already
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     scheme: str  # http | https
@@ -29,14 +32,16 @@ def split_url(url: str) -> tuple[Origin, str]:
     """`https://host:8443/v1` → its origin and `/v1` (with the query; '' for none). Raises InputError."""
     try:
         parts = urllib.parse.urlsplit(url)
-        port = parts.port
+        host, port = parts.hostname or "", parts.port
+        # Also refuses what the resolver would stumble over much later: an empty label, one beyond 63 characters.
+        host = host.encode("idna").decode("ascii")
     except ValueError as error:
         raise InputError(f"{url!r} is no URL: {error}") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if parts.scheme not in ("http", "https") or not host:
         raise InputError(f"{url!r} is no http or https URL")
-    origin = Origin(parts.scheme, parts.hostname, port or {"http": 80, "https": 443}[parts.scheme])
+    origin = Origin(parts.scheme, host, port or {"http": 80, "https": 443}[parts.scheme])
     path = parts.path + (f"?{parts.query}" if parts.query else "")
-    return origin, path
+    return origin, urllib.parse.quote(path, safe=_PLAIN_IN_PATH)
 
 
 def proxy_for(origin: Origin, variables: Mapping[str, str]) -> Origin | None:
@@ -56,7 +61,10 @@ def proxy_for(origin: Origin, variables: Mapping[str, str]) -> Origin | None:
     url = variable(f"{origin.scheme}_proxy") or variable("all_proxy")
     if not url:
         return None
-    proxy, _ = split_url(url if "://" in url else f"http://{url}")
-    if proxy.scheme != "http":
-        raise InputError(f"the proxy {url!r} is not spoken to by http://, which is all that is supported")
-    return proxy
+    scheme, separator, rest = url.rpartition("://")
+    if separator and scheme.lower() != "http":
+        raise InputError(
+            f"a proxy that is spoken to by {scheme}:// is set for {origin}, and only http:// is supported"
+            f" (no_proxy={origin.host} does without)"
+        )
+    return split_url(f"http://{rest}")[0]
