@@ -36,11 +36,12 @@ class AccessLog:
         second = int(now)
         if second != self._second:
             self._second, self._stamp = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-        milliseconds = (call.ended_at - call.arrived_at) * 1000
+        # Only a model that nobody serves can be anything; every other name here has been checked.
+        model = call.model if call.deployment is not None else field_text(call.model or "-")
         line = (
             f"{self._stamp}.{int((now - second) * 1000):03d}Z INFO request id={call.request_id.decode('latin-1')}"
-            f" path={field_text(call.path)} status={call.status} key={call.principal or '-'}"
-            f" model={field_text(call.model or '-')} replica={field_text(call.replica or '-')} ms={milliseconds:.1f}"
+            f" path={call.path} status={call.status} key={call.principal or '-'} model={model}"
+            f" replica={call.replica or '-'} ms={(call.ended_at - call.arrived_at) * 1000:.1f}"
         )
         if call.leased_at:
             line += f" queued_ms={(call.leased_at - call.arrived_at) * 1000:.1f}"

@@ -9,7 +9,7 @@ import asyncio
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from argosy.errors import NotFoundError, RequestError, TooLargeError
 from argosy.gateway.auth import Gatekeeper
@@ -57,10 +57,10 @@ class OpenAISurface:
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         call = Call(b"", scope["path"], self._clock())
         try:
-            authorization, host, origin, given_id = _wanted_headers(scope["headers"])
-            call.request_id = self.request_id(given_id)
-            call.principal = self._gatekeeper.client(authorization, host, origin).name
-            call.body = await self._body(scope["headers"], receive)
+            headers = _wanted_headers(scope["headers"])
+            call.request_id = self.request_id(headers.request_id)
+            call.principal = self._gatekeeper.client(headers.authorization, headers.host, headers.origin).name
+            call.body = await self._body(headers.content_length, receive)
             found = peek(call.path, call.body)
             call.model, call.stream = found.model or "", bool(found.stream)
             call.deployment = self._registry.find(call.model)
@@ -84,10 +84,9 @@ class OpenAISurface:
             call.ended_at = self._clock()
             self._on_end(call)
 
-    async def _body(self, headers: Iterable[tuple[bytes, bytes]], receive: Receive) -> bytes:
-        for name, value in headers:
-            if name == b"content-length" and int(value) > self._max_body_bytes:
-                raise self._too_large(int(value))
+    async def _body(self, told_length: bytes, receive: Receive) -> bytes:
+        if told_length and int(told_length) > self._max_body_bytes:
+            raise self._too_large(int(told_length))
         message = await receive()
         body: bytes = message.get("body", b"")
         if message.get("more_body"):
@@ -115,16 +114,27 @@ class OpenAISurface:
         return NotFoundError(f"The model '{model}' does not exist; {known}.", param="model", code="model_not_found")
 
 
-def _wanted_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, bytes, bytes, bytes]:
-    """authorization, host, origin, x-request-id; b"" for what is not there."""
-    authorization = host = origin = request_id = b""
+class _Headers(NamedTuple):
+    """The request headers that the surface reads; b"" for one that is not there."""
+
+    authorization: bytes
+    host: bytes
+    origin: bytes
+    request_id: bytes
+    content_length: bytes
+
+
+def _wanted_headers(headers: Iterable[tuple[bytes, bytes]]) -> _Headers:
+    authorization = host = origin = request_id = content_length = b""
     for name, value in headers:
         if name == b"authorization":
             authorization = value
         elif name == b"host":
             host = value
+        elif name == b"content-length":
+            content_length = value
         elif name == b"origin":
             origin = value
         elif name == b"x-request-id":
             request_id = value
-    return authorization, host, origin, request_id
+    return _Headers(authorization, host, origin, request_id, content_length)

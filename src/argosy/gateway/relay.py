@@ -22,9 +22,9 @@ from argosy.errors import (
 )
 from argosy.gateway.call import Call
 from argosy.gateway.errors import Send
+from argosy.gateway.time_limits import TimeKeeper, TimeLimits
 from argosy.gateway.upstreams import Upstreams
-from argosy.protocol.deployment import Timeouts
-from argosy.protocol.openai import error_event, usage_of, with_fields
+from argosy.protocol.openai import error_event, usage_of, usage_of_stream, with_fields
 from argosy.registry.records import Replica
 from argosy.registry.registry import Registry
 from argosy.wire.connection import Exchange
@@ -38,7 +38,7 @@ _HINT = Hint()
 
 
 class Relay:
-    """`clock`: monotonic seconds. `loop`: the running one, held since asking for it costs a system call."""
+    """`clock`: monotonic seconds."""
 
     def __init__(
         self,
@@ -46,13 +46,13 @@ class Relay:
         dispatcher: Dispatcher,
         upstreams: Upstreams,
         clock: Callable[[], float],
-        loop: asyncio.AbstractEventLoop,
+        time_keeper: TimeKeeper,
     ) -> None:
-        self._loop = loop
         self._registry = registry
         self._dispatcher = dispatcher
         self._upstreams = upstreams
         self._clock = clock
+        self._time_keeper = time_keeper
 
     async def serve(self, call: Call, send: Send) -> None:
         """Serves one request. Raises a RequestError only while nothing has been sent to the client."""
@@ -93,15 +93,16 @@ class Relay:
         timeouts = lease.deployment.record.timeouts
         model = replica.status.upstream_model
         body = call.body if model is None or model == call.model else with_fields(call.body, {"model": model})
-        limits = _TimeLimits(self._loop, timeouts, replica.id, stream=call.stream)
+        limits = self._time_keeper.limits(timeouts, replica.id, stream=call.stream)
         exchange: Exchange | None = None
         try:
             upstream = self._upstreams.of(replica)
             exchange = await upstream.post(call.path, body, call.request_id, timeouts.connect, limits.watch)
-            if (exchange.header(b"content-type") or b"").startswith(b"text/event-stream"):
+            content_type = exchange.header(b"content-type") or b"application/json"
+            if content_type.startswith(b"text/event-stream"):
                 await self._stream(call, exchange, limits, send)
             else:
-                await self._plain(call, exchange, send)
+                await self._plain(call, exchange, content_type, send)
         except (BrokenAnswerError, ConnectError, RefusedError) as error:
             raise type(error)(f"{replica.id}: {error}", code=error.code, retry_after=error.retry_after) from error
         finally:
@@ -109,7 +110,7 @@ class Relay:
             if exchange is not None:
                 exchange.close()
 
-    async def _stream(self, call: Call, exchange: Exchange, limits: _TimeLimits, send: Send) -> None:
+    async def _stream(self, call: Call, exchange: Exchange, limits: TimeLimits, send: Send) -> None:
         framer = EventFramer()
         events = b""
         while not events:
@@ -154,21 +155,20 @@ class Relay:
         last = events or last
         if not last.rstrip().endswith(DONE):
             events += DONE + b"\n\n"
-        call.usage = usage_of(last[-USAGE_TAIL_BYTES:])
+        call.usage = usage_of_stream(last[-USAGE_TAIL_BYTES:])
         await send({"type": "http.response.body", "body": events})
 
-    async def _plain(self, call: Call, exchange: Exchange, send: Send) -> None:
+    async def _plain(self, call: Call, exchange: Exchange, content_type: bytes, send: Send) -> None:
         data = await exchange.read_all(HELD_BYTES)
         status = exchange.status
-        content_type = exchange.header(b"content-type") or b"application/json"
+        headers = [(b"content-type", content_type), (b"x-request-id", call.request_id)]
         if status >= 400:
             self._check_refusal(status, content_type, data)
-        headers = [(b"content-type", content_type), (b"x-request-id", call.request_id)]
+            if (retry_after := exchange.header(b"retry-after")) is not None:
+                headers.append((b"retry-after", retry_after))
         length = b"%d" % len(data) if exchange.finished else exchange.header(b"content-length")
         if length is not None:
             headers.append((b"content-length", length))
-        if (retry_after := exchange.header(b"retry-after")) is not None:
-            headers.append((b"retry-after", retry_after))
         call.status = status
         await send({"type": "http.response.start", "status": status, "headers": headers})
         call.answered_at = self._clock()
@@ -186,57 +186,6 @@ class Relay:
             raise RefusedError(f"the engine takes no request now (503): {_excerpt(data)}", retry_after=1)
         if not content_type.startswith(b"application/json") or b'"error"' not in data:
             raise UpstreamError(f"the engine answered {status}: {_excerpt(data)}")
-
-
-class _TimeLimits:
-    """The time limits of one attempt, on one timer: total, and for streams first_token, then idle."""
-
-    __slots__ = ("_exchange", "_first_until", "_loop", "_replica", "_stream", "_timeouts", "_timer", "_total_until")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, timeouts: Timeouts, replica: str, *, stream: bool) -> None:
-        self._loop = loop
-        self._timeouts = timeouts
-        self._replica = replica
-        self._stream = stream
-        self._exchange: Exchange | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        now = self._loop.time()
-        self._total_until = now + timeouts.total
-        self._first_until = now + timeouts.first_token if stream else self._total_until
-
-    def watch(self, exchange: Exchange) -> None:
-        """From here on this exchange is failed when a limit runs out."""
-        self._exchange = exchange
-        self.stop()
-        self._timer = self._loop.call_at(min(self._first_until, self._total_until), self._check)
-
-    def first_event(self) -> None:
-        """The first event has come: idle counts now."""
-        self._first_until = 0.0
-        self.stop()
-        self._timer = self._loop.call_at(min(self._loop.time() + self._timeouts.idle, self._total_until), self._check)
-
-    def stop(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-
-    def _check(self) -> None:
-        assert self._exchange is not None
-        now, exchange = self._loop.time(), self._exchange
-        if now >= self._total_until:
-            self._fail("total", self._timeouts.total, "has not finished its answer")
-        elif self._first_until:
-            self._fail("first_token", self._timeouts.first_token, "has sent no event")
-        elif exchange.waiting and now - exchange.active_at >= self._timeouts.idle:
-            self._fail("idle", self._timeouts.idle, "has sent nothing more")
-        else:  # something came since, or the client is slow to read: the engine's silence counts from its last sign
-            since = exchange.active_at if exchange.waiting else now
-            self._timer = self._loop.call_at(min(since + self._timeouts.idle, self._total_until), self._check)
-
-    def _fail(self, limit: str, seconds: float, what: str) -> None:
-        assert self._exchange is not None
-        message = f"{self._replica} {what} within {seconds:g} s (timeouts.{limit})"
-        self._exchange.fail(UpstreamTimeoutError(message, code=f"{limit}_timeout"))
 
 
 def stopping() -> UnavailableError:

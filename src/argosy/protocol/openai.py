@@ -95,22 +95,23 @@ class _Counted(msgspec.Struct, frozen=True):
 _COUNTED = msgspec.json.Decoder(_Counted)
 
 
-def usage_of(data: bytes) -> Usage | None:
-    """Tokens told by a plain answer, or by one of the last events of a stream (usage, or llama.cpp's timings)."""
-    if data.endswith(b"\n\n"):
-        candidates = [line[5:].strip() for line in data.splitlines() if line.startswith(b"data:")][::-1]
-    else:
-        candidates = [data]
-    for candidate in candidates:
-        if b'"usage"' not in candidate and b'"timings"' not in candidate:
-            continue
-        try:
-            counted = _COUNTED.decode(candidate)
-        except msgspec.DecodeError:
-            continue
-        if counted.usage is not None:
-            return counted.usage
-        if counted.timings is not None:
-            timings = counted.timings
-            return Usage(timings.prompt_n + timings.cache_n, timings.predicted_n)
+def usage_of(answer: bytes) -> Usage | None:
+    """Tokens that a plain answer tells; None for an answer without, or that is no JSON."""
+    try:
+        counted = _COUNTED.decode(answer)
+    except msgspec.DecodeError:
+        return None
+    if counted.usage is not None or counted.timings is None:
+        return counted.usage
+    timings = counted.timings
+    return Usage(timings.prompt_n + timings.cache_n, timings.predicted_n)
+
+
+def usage_of_stream(events: bytes) -> Usage | None:
+    """Tokens that the last events of a stream tell: as usage, or as llama.cpp's timings."""
+    for line in reversed(events.splitlines()):
+        if line.startswith(b"data:") and (b'"usage"' in line or b'"timings"' in line):
+            usage = usage_of(line[5:])
+            if usage is not None:
+                return usage
     return None

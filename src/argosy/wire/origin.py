@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from argosy.errors import InputError
 
-
 _PLAIN_IN_PATH = "/%?:@!$&'()*+,;=~[]"  # what a path and a query may hold as it is; '%' begins what is quoted already
 
 

@@ -368,9 +368,8 @@ class HttpProtocol(asyncio.Protocol):
 
     def _start(self, cycle: RequestCycle) -> None:
         self.state.total_requests += 1
-        task = cycle.task = self.loop.create_task(self._run(cycle))
-        self.state.tasks.add(task)
-        task.add_done_callback(self.state.tasks.discard)
+        cycle.task = self.loop.create_task(self._run(cycle))
+        self.state.tasks.add(cycle.task)
 
     async def _run(self, cycle: RequestCycle) -> None:
         try:
@@ -384,6 +383,9 @@ class HttpProtocol(asyncio.Protocol):
                 headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
                 await cycle.send({"type": "http.response.start", "status": 500, "headers": headers})
                 await cycle.send({"type": "http.response.body", "body": body})
+        finally:
+            assert cycle.task is not None
+            self.state.tasks.discard(cycle.task)
         if not cycle.ended and not self.closed:
             assert self._transport is not None
             self._transport.close()  # an answer that stopped in the middle: its reader must not take it for whole

@@ -1,0 +1,85 @@
+"""The time limits of requests that engines have: total, and for streams first_token, then idle.
+
+One timer looks at all of them: a timer for each request would cost more than the rest of its bookkeeping. A limit may
+so be noticed LOOK_SECONDS late, which nobody who waits for seconds will mind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from argosy.errors import UpstreamTimeoutError
+from argosy.protocol.deployment import Timeouts
+from argosy.wire.connection import Exchange
+
+LOOK_SECONDS = 0.1
+
+
+class TimeLimits:
+    """Of one attempt. Times are the event loop's."""
+
+    __slots__ = ("_exchange", "_first_until", "_keeper", "_replica", "_stream", "_timeouts", "_total_until")
+
+    def __init__(self, keeper: TimeKeeper, timeouts: Timeouts, replica: str, now: float, *, stream: bool) -> None:
+        self._keeper = keeper
+        self._timeouts = timeouts
+        self._replica = replica
+        self._stream = stream
+        self._exchange: Exchange | None = None
+        self._total_until = now + timeouts.total
+        self._first_until = now + timeouts.first_token if stream else 0.0
+
+    def watch(self, exchange: Exchange) -> None:
+        """From here to `stop`, this exchange is failed when a limit runs out."""
+        self._exchange = exchange
+        self._keeper.add(self)
+
+    def first_event(self) -> None:
+        """The first event has come: idle counts now."""
+        self._first_until = 0.0
+
+    def stop(self) -> None:
+        self._keeper.remove(self)
+
+    def look(self, now: float) -> None:
+        """Fails the exchange if its time is over."""
+        exchange = self._exchange
+        assert exchange is not None
+        if now >= self._total_until:
+            self._fail(exchange, "total", self._timeouts.total, "has not finished its answer")
+        elif self._first_until:
+            if now >= self._first_until:
+                self._fail(exchange, "first_token", self._timeouts.first_token, "has sent no event")
+        # While a slow client holds us up, the silence is not the engine's.
+        elif self._stream and exchange.waiting and now - exchange.active_at >= self._timeouts.idle:
+            self._fail(exchange, "idle", self._timeouts.idle, "has sent nothing more")
+
+    def _fail(self, exchange: Exchange, limit: str, seconds: float, what: str) -> None:
+        message = f"{self._replica} {what} within {seconds:g} s (timeouts.{limit})"
+        exchange.fail(UpstreamTimeoutError(message, code=f"{limit}_timeout"))
+
+
+class TimeKeeper:
+    """Looks at all limits that run; sleeps while none does."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._running: set[TimeLimits] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def limits(self, timeouts: Timeouts, replica: str, *, stream: bool) -> TimeLimits:
+        return TimeLimits(self, timeouts, replica, self._loop.time(), stream=stream)
+
+    def add(self, limits: TimeLimits) -> None:
+        self._running.add(limits)
+        if self._timer is None:
+            self._timer = self._loop.call_later(LOOK_SECONDS, self._look)
+
+    def remove(self, limits: TimeLimits) -> None:
+        self._running.discard(limits)
+
+    def _look(self) -> None:
+        now = self._loop.time()
+        for limits in list(self._running):
+            limits.look(now)
+        self._timer = self._loop.call_later(LOOK_SECONDS, self._look) if self._running else None
