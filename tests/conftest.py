@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from argosy.config.environment import Environment
 from argosy.models.catalog import CATALOG
 from argosy.models.resolve import resolve
+from command import Argosy
 
 
 @pytest.fixture
@@ -26,6 +28,16 @@ def environment(home: Path, tmp_path: Path) -> Environment:
     """Of a process that was given only its folders: nothing of the machine that runs the tests."""
     variables = {"ARGOSY_HOME": str(home), "ARGOSY_CACHE": str(tmp_path / "cache"), "PATH": os.environ["PATH"]}
     return Environment.read(variables)
+
+
+@pytest.fixture
+def argosy(home: Path, tmp_path: Path) -> Iterator[Argosy]:
+    """The command as a user runs it, in a folder of its own."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    command = Argosy(home, folder)
+    yield command
+    command.end()
 
 
 @pytest.fixture(scope="session")
