@@ -32,7 +32,7 @@ from argosy.wire.sse import EventFramer
 
 ATTEMPTS_TAKEN = 2  # replicas that may take one request and fail: a bad request must not kill a fleet
 HELD_BYTES = 1024 * 1024  # a plain answer up to this size is sent only when it is whole
-USAGE_TAIL_BYTES = 8192
+ENDING_BYTES = 8192  # of a stream, in which its usage and [DONE] are looked for
 DONE = b"data: [DONE]"
 _HINT = Hint()
 
@@ -135,11 +135,12 @@ class Relay:
             }
         )
         call.answered_at = self._clock()
+        last = before_last = b""
         try:
             while not exchange.finished:
                 if events:
                     await send({"type": "http.response.body", "body": events, "more_body": True})
-                    last = events
+                    before_last, last = last, events
                 data = await exchange.read()
                 events = framer.feed(data) if data else b""
         except (BrokenAnswerError, UpstreamTimeoutError) as error:
@@ -152,10 +153,10 @@ class Relay:
             raise
         if framer.tail:  # an engine that forgot the last blank line
             events += framer.tail + b"\n\n"
-        last = events or last
-        if not last.rstrip().endswith(DONE):
+        ending = (before_last + last + events)[-ENDING_BYTES:]
+        if not ending.rstrip().endswith(DONE):
             events += DONE + b"\n\n"
-        call.usage = usage_of_stream(last[-USAGE_TAIL_BYTES:])
+        call.usage = usage_of_stream(ending)
         await send({"type": "http.response.body", "body": events})
 
     async def _plain(self, call: Call, exchange: Exchange, content_type: bytes, send: Send) -> None:
