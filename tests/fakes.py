@@ -100,7 +100,7 @@ class FakeGateway:
     def renew(self, *, outdated: bool) -> None:
         self.outdated = outdated
 
-    async def tell(self, table: FleetTable) -> None:
+    async def tell(self, table: FleetTable, now: float) -> None:
         self.tables.append(table)
 
     def report(self) -> ProcessReport:

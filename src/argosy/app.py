@@ -164,13 +164,13 @@ def gateway_settings(fleet: Fleet, folder: FleetFolder, environment: Environment
 
 def run_fleet_gateway(folder: FleetFolder, environment: Environment, *, port: int | None = None) -> int:
     """The gateway that a controller starts: its settings are the fleet's desired state. `port` instead of theirs."""
-    from argosy.config.schema import Fleet  # noqa: PLC0415
+    from argosy.fleet.observer import fleet_of  # noqa: PLC0415
     from argosy.state import DesiredState, read_json  # noqa: PLC0415
 
     desired = read_json(folder.desired, DesiredState)
     if desired is None:
         raise InputError(f"{folder.desired} is missing or not of this version: `argosy up` writes it")
-    fleet = Fleet.model_validate(desired.fleet)
+    fleet = fleet_of(desired, folder)
     settings = gateway_settings(fleet, folder, environment, revision=desired.revision)
     if port is not None:
         settings = replace(settings, port=port)
@@ -249,12 +249,11 @@ def run_controller(folder: FleetFolder, environment: Environment) -> int:
 
 
 async def _control(folder: FleetFolder, environment: Environment) -> int:
-    from argosy.config.schema import Fleet  # noqa: PLC0415
     from argosy.fleet.api import FleetListener, controller_app  # noqa: PLC0415
     from argosy.fleet.controller import Controller  # noqa: PLC0415
     from argosy.fleet.gateway_process import GatewayProcess  # noqa: PLC0415
     from argosy.fleet.local import LocalLauncher  # noqa: PLC0415
-    from argosy.fleet.observer import runs  # noqa: PLC0415
+    from argosy.fleet.observer import fleet_of, runs  # noqa: PLC0415
     from argosy.processes.identity import ProcessIdentity  # noqa: PLC0415
     from argosy.protocol.admin import ProcessReport  # noqa: PLC0415
     from argosy.state import DesiredState, ProcessRecord, read_json, write_json  # noqa: PLC0415
@@ -286,7 +285,7 @@ async def _control(folder: FleetFolder, environment: Environment) -> int:
         launcher=LocalLauncher(folder, env=variables),
         gateway=GatewayProcess(folder, client=client, admin_key=admin_key, changed=changed.set, env=variables),
         desired=desired,
-        before=Fleet.model_validate(before.fleet) if before is not None else None,
+        before=fleet_of(before, folder) if before is not None else None,
         address=listener.address,
         own=ProcessReport(state="running", pid=identity.pid, address=listener.address, since=identity.started),
         changed=changed,

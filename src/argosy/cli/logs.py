@@ -108,6 +108,8 @@ def _found(folder: FleetFolder, name: str) -> dict[str, Path]:
         return {name: folder.log(name)}
     found = {unquoted(file.stem): file for file in (folder.root / "logs").glob("*.log")}
     replicas = {each: file for each, file in found.items() if each.rpartition(".")[0] == name}
+    present = {each: file for each, file in replicas.items() if each in folder.replicas()}
+    replicas = present or replicas  # while the fleet runs, not those of an earlier one
     return dict(sorted(replicas.items(), key=lambda item: (len(item[0]), item[0])))
 
 

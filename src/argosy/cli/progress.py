@@ -23,6 +23,7 @@ class ProgressLines:
         self._states: dict[str, str] = {}
         self._progress: dict[str, str] = {}
         self._told_at: dict[str, float] = {}
+        self._drawn = False
 
     def event(self, event: Event) -> None:
         again = self._states.get(event.name) == event.state and event.state in ("pending", "starting")
@@ -53,7 +54,9 @@ class ProgressLines:
             columns = shutil.get_terminal_size().columns
             self._erase()
             print("  ".join(parts)[: columns - 1], end="", file=self._out, flush=True)
+            self._drawn = True
 
     def _erase(self) -> None:
-        if self._in_place:
+        if self._drawn:
+            self._drawn = False
             print("\r\x1b[K", end="", file=self._out, flush=True)

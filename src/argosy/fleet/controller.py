@@ -251,7 +251,7 @@ class Controller:
             await _set_within(self._table_changed, _PASS_SECONDS)
             self._table_changed.clear()
             before = self._gateway.views
-            await self._gateway.tell(self._table())
+            await self._gateway.tell(self._table(), self._clock())
             if _notable(before) != _notable(self._gateway.views):
                 self._changed.set()
 

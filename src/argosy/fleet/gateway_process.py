@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -28,6 +29,7 @@ from argosy.telemetry.logging import EventLog
 from argosy.wire.client import Client
 
 _TELL_SECONDS = 2.0
+_SILENT_SECONDS = 30.0  # alive, but no answer for so long: clients get none either, so another takes its place
 _HANDOVER_SECONDS = 5.0  # a heartbeat a second: what has not moved to the new gateway by then is not coming
 
 _log = EventLog("gateway_process")
@@ -62,6 +64,8 @@ class GatewayProcess:
         self._reason = ""
         self._gave_up = False
         self._outdated = False
+        self._silent_since: float | None = None
+        self._silence = ""  # why it does not answer
         self._restarts = 0
         self._retirement = Retirement(folder)
         self._watches: set[asyncio.Task[None]] = set()
@@ -101,6 +105,10 @@ class GatewayProcess:
         elif record is not None and (self._record is None or self._record.identity != record.identity):
             self._serves(record)
             _log.info("gateway.adopted", pid=record.identity.pid, address=record.address)
+        if self._record is not None and self._silent_since is not None and now - self._silent_since > _SILENT_SECONDS:
+            _log.warning("gateway.silent", pid=self._record.identity.pid, reason=self._silence)
+            self._record.identity.send_signal(signal.SIGKILL)
+            self._silent_since = None
         if self._starting or now < self._due:
             return
         if self._record is None:
@@ -113,7 +121,7 @@ class GatewayProcess:
         elif not same_port:
             self._start(settings, now)
 
-    async def tell(self, table: FleetTable) -> None:
+    async def tell(self, table: FleetTable, now: float) -> None:
         """Pushes the table to the gateway, and to one that is being replaced; keeps the answers."""
         for old in self._retirement.addresses:
             with contextlib.suppress(UpstreamError):
@@ -129,7 +137,11 @@ class GatewayProcess:
             self.views = msgspec.json.decode(reply.body, type=list[ReplicaView]) if reply.status == 200 else []
         except (UpstreamError, msgspec.DecodeError) as error:
             self.views, self.waiting = [], {}
-            _log.debug("gateway.unreachable", error=error)
+            self._silence = str(error)
+            if self._silent_since is None:
+                self._silent_since = now
+            return
+        self._silent_since, self._silence = None, ""
         self._told.set()
 
     def report(self) -> ProcessReport:
@@ -145,7 +157,7 @@ class GatewayProcess:
             state=state,
             pid=record.identity.pid if record else child,
             address=record.address if record else None,
-            reason=self._reason,
+            reason=self._reason or (f"does not answer: {self._silence}" if self._silence else ""),
             restarts=self._restarts,
             since=self._since,
         )
@@ -201,7 +213,8 @@ class GatewayProcess:
     def _serves(self, record: ProcessRecord) -> None:
         self._record = record
         self._since = time.time()
-        self._reason = ""
+        self._reason = self._silence = ""
+        self._silent_since = None
         self._gave_up = False
         self._due = float("-inf")
         if self._child is None or self._child.identity != record.identity:

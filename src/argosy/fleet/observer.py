@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import msgspec
+from pydantic import ValidationError
 
 from argosy.config.schema import Fleet
-from argosy.errors import UpstreamError
+from argosy.errors import InputError, UpstreamError
 from argosy.fleet.launcher import LaunchedReplica
 from argosy.fleet.local import LocalLauncher
 from argosy.fleet.planner import planned_id
@@ -28,9 +29,20 @@ def controller_of(folder: FleetFolder) -> ProcessRecord | None:
 
 
 def desired_fleet(folder: FleetFolder) -> tuple[Fleet, list[str]] | None:
-    """What was asked for last, and what of it is stopped; None when nothing is asked for."""
+    """What was asked for last, and what of it is stopped; None when nothing is asked for. Raises InputError."""
     desired = read_json(folder.desired, DesiredState)
-    return None if desired is None else (Fleet.model_validate(desired.fleet), desired.stopped)
+    return None if desired is None else (fleet_of(desired, folder), desired.stopped)
+
+
+def fleet_of(desired: DesiredState, folder: FleetFolder) -> Fleet:
+    """Raises InputError for a state that another version of Argosy wrote and this one cannot read."""
+    try:
+        return Fleet.model_validate(desired.fleet)
+    except ValidationError as error:
+        raise InputError(
+            f"{folder.desired} is not of this version of Argosy ({error.error_count()} fault(s)): take the fleet down"
+            " with the version that brought it up, or remove the file"
+        ) from None
 
 
 def runs(folder: FleetFolder) -> bool:

@@ -31,7 +31,8 @@ def settlement(
         if deployment.engine  # else it has left the fleet and is only finishing
     }
     for gateway in report.gateways:
-        states["gateway"] = {"running": READY, "failed": FAILED}.get(gateway.state, STARTING)
+        answers = READY if not gateway.reason else STARTING
+        states["gateway"] = {"running": answers, "failed": FAILED}.get(gateway.state, STARTING)
     if STARTING in states.values():
         return Settlement(STARTING)
     failed = tuple(name for name, state in states.items() if state == FAILED)
