@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from argosy.errors import UpstreamError
-from argosy.gateway.upstreams import Upstreams
+from argosy.gateway.upstreams import NoKeyError, Upstreams
 from argosy.registry.records import Replica
 from argosy.registry.registry import Registry
 
@@ -61,14 +61,18 @@ class Prober:
         return schedule.task
 
     async def _probe(self, replica: Replica, schedule: _Schedule) -> None:
-        fault = await self._fault(replica)
+        for_good = False
+        try:
+            fault = await self._fault(replica)
+        except NoKeyError as error:
+            fault, for_good = str(error), True
         now = self._clock()
         if fault is None:
             schedule.pause, schedule.due = FIRST_PAUSE_SECONDS, now + WELL_PAUSE_SECONDS
         else:
             schedule.due = now + schedule.pause
             schedule.pause = min(LONGEST_PAUSE_SECONDS, schedule.pause * 2)
-        self._registry.report_probe(replica, fault, now)
+        self._registry.report_probe(replica, fault, now, for_good=for_good)
 
     async def _fault(self, replica: Replica) -> str | None:
         """What is wrong with it, or None. A remote is well when it answers at all and takes our key."""
@@ -80,6 +84,8 @@ class Prober:
             exchange.close()
         except TimeoutError:
             return f"no answer to GET {path} within {ANSWER_SECONDS:g} s"
+        except NoKeyError:
+            raise
         except UpstreamError as error:
             return str(error)
         if replica.remote is None:

@@ -15,6 +15,12 @@ from argosy.wire.pool import Pool
 CLIENT_BASE = "/v1"  # what stands before an endpoint's path at the door, and what a remote's URL ends in
 
 
+class NoKeyError(ConnectError):
+    """A remote's key is not in the gateway's environment: only another start of the gateway can help."""
+
+    code = "no_upstream_key"
+
+
 class Upstream:
     """How to talk to one incarnation of a replica."""
 
@@ -90,5 +96,5 @@ class Upstreams:
             return Upstream(replica, engine_key(self._join_token, replica.id, replica.status.epoch), None)
         variable = replica.remote.api_key_env
         if variable and not self._variables.get(variable):
-            raise ConnectError(f"{replica.id} needs its key in the environment variable {variable}, which is not set")
+            raise NoKeyError(f"{replica.id} needs its key in the environment variable {variable}, which is not set")
         return Upstream(replica, self._variables[variable] if variable else None, self._variables)

@@ -57,7 +57,13 @@ class Registry:
     def settled(self, deployment: Deployment) -> bool:
         """It has reached its wanted replicas since the start, or what is missing has failed, or it is stopped."""
         missing = deployment.record.replicas - len(deployment.routable)
-        return deployment.record.stopped or deployment.reached or missing <= len(self.given_up(deployment))
+        failed = self.given_up(deployment).keys() | {
+            # Whether a remote that does not answer ever comes is not ours to say.
+            replica.id
+            for replica in deployment.replicas.values()
+            if replica.remote is not None and replica.status.state == ReplicaState.BACKOFF
+        }
+        return deployment.record.stopped or deployment.reached or missing <= len(failed)
 
     def views(self) -> list[ReplicaView]:
         return [
@@ -145,12 +151,17 @@ class Registry:
                 self.on_change(deployment)
         return True
 
-    def report_probe(self, replica: Replica, fault: str | None, now: float) -> None:
-        """What a probe found: None is well. A remote replica's state follows it; an ejected one comes back by it."""
+    def report_probe(self, replica: Replica, fault: str | None, now: float, *, for_good: bool = False) -> None:
+        """What a probe found: None is well. A remote replica's state follows it; an ejected one comes back by it.
+
+        `for_good`: no later probe will find anything else.
+        """
         if replica.id not in self.replicas:
             return
         if replica.remote is not None:
-            state = ReplicaState.READY if fault is None else ReplicaState.BACKOFF
+            state = ReplicaState.READY
+            if fault is not None:
+                state = ReplicaState.FAILED if for_good else ReplicaState.BACKOFF
             if replica.status.state != state or replica.status.reason != (fault or ""):
                 replica.status = _remote_status(replica.id, replica.remote, replica.status.address or "", state, fault)
         if fault is None:
