@@ -186,3 +186,16 @@ def test_a_worker_started_by_hand_joins_and_is_not_taken_down(argosy: Argosy) ->
         assert worker.poll() is None
         worker.send_signal(signal.SIGINT)
         assert worker.wait(20) == 0
+
+
+def test_a_gateway_alone_serves_what_joins_it(argosy: Argosy) -> None:
+    with argosy.attached("gateway", "--port", "0", "--name", "door") as gateway:
+        until(lambda: "/v1" in argosy.output("gateway"))
+        address = argosy.output("gateway").split("/v1")[0].split()[-1]
+        with argosy.attached("worker", "--engine", "echo", "--name", "mine", "--join", address) as worker:
+            until(lambda: argosy.run("chat", "mine", "hello", code=None).stdout.strip() == "hello", seconds=15)
+            assert argosy.ps()["name"] == "door"
+            worker.send_signal(signal.SIGINT)
+            assert worker.wait(20) == 0
+        gateway.send_signal(signal.SIGINT)
+        assert gateway.wait(20) == 0

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from argosy.cli.fleets import fleet_folder, running_fleet
+from argosy.cli.logs import Tail
+from argosy.cli.up import wanted_fleet
+from argosy.config.environment import Environment
+from argosy.errors import InputError, NotRunningError
+from argosy.processes.identity import ProcessIdentity
+from argosy.state import Home, ProcessRecord, write_json
+
+
+def run_here(environment: Environment, name: str) -> None:
+    """A fleet that runs: this process stands for its gateway."""
+    write_json(Home(environment.home).fleet(name).gateway, ProcessRecord(identity=ProcessIdentity.own()))
+
+
+def test_no_running_fleet_is_told(environment: Environment) -> None:
+    with pytest.raises(NotRunningError, match="no fleet runs"):
+        running_fleet(environment, None)
+
+
+def test_the_only_running_fleet_needs_no_name(environment: Environment) -> None:
+    run_here(environment, "one")
+    write_json(Home(environment.home).fleet("dead").gateway, ProcessRecord(identity=ProcessIdentity(1, 1.0)))
+    assert running_fleet(environment, None).name == "one"
+
+
+def test_one_of_several_fleets_must_be_named(environment: Environment) -> None:
+    run_here(environment, "one")
+    run_here(environment, "two")
+    with pytest.raises(InputError, match="more than one fleet runs: one, two"):
+        running_fleet(environment, None)
+    assert running_fleet(environment, "two").name == "two"
+    with pytest.raises(NotRunningError, match="'three' does not run; these run: one, two"):
+        running_fleet(environment, "three")
+
+
+def test_a_fleet_name_that_is_none_never_becomes_a_folder(environment: Environment) -> None:
+    with pytest.raises(InputError, match="--fleet"):
+        fleet_folder(environment, "../elsewhere")
+
+
+def test_a_yaml_argument_is_a_file_and_everything_else_a_source(environment: Environment, tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("deployments: {a: {engine: echo}}")
+    assert wanted_fleet([str(file)], environment).name == "mine"
+    assert list(wanted_fleet(["smollm2", "smollm2"], environment).deployments) == ["smollm2"]
+    with pytest.raises(InputError, match="one fleet file, or sources"):
+        wanted_fleet([str(file), "smollm2"], environment)
+
+
+def test_without_a_file_up_says_what_to_type(
+    environment: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"no fleet\.yaml here"):
+        wanted_fleet([], environment)
+
+
+def test_a_log_is_followed_over_its_rotation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log = tmp_path / "a.log"
+    log.write_text("one\ntwo\nthree\nhal")
+    tail = Tail(log, "a | ")
+    tail.last(2)
+    with log.open("a") as file:
+        file.write("f\n")
+    tail.more()
+    log.write_text("new\n")
+    tail.more()
+    assert capsys.readouterr().out == "a | two\na | three\na | half\na | new\n"
+
+
+def test_help_is_quick() -> None:
+    """At most 8 times a bare interpreter: the best of five, beside each other, so that a busy machine counts twice."""
+
+    def best(*argv: str) -> float:
+        times = []
+        for _ in range(5):
+            began = time.perf_counter()
+            subprocess.run([sys.executable, *argv], capture_output=True, check=True)
+            times.append(time.perf_counter() - began)
+        return min(times)
+
+    assert best("-m", "argosy", "--help") <= 8 * best("-c", "pass") + 0.02
