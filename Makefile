@@ -28,10 +28,8 @@ check: setup  ## what to run before every commit: style, types, quick tests
 	$(BIN)/mypy
 	@exec $(BIN)/pytest tests/unit tests/gateway
 
-ifneq ($(wildcard benchmarks/run.py),)
 bench: setup  ## every figure that the documentation quotes, measured again
 	@exec $(BIN)/python benchmarks/run.py
-endif
 
 # A stamp is newer than pyproject.toml once what that asks for is installed: the second `make up` starts at once.
 $(VENV)/.for-use: pyproject.toml | $(BIN)/pip
