@@ -116,15 +116,16 @@ async def _serve_gateway(
     address = address_of(listener)
     record = ProcessRecord(identity=ProcessIdentity.own(), address=address)
     write_json(folder.gateway, record)
-    tables = asyncio.create_task(gateway.run())
     # Requests leave no cycles behind: looking for some after every 700 new objects is a twentieth of their cost.
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
     try:
-        await serve(gateway, listener, settings.grace_seconds, lambda: on_listening(address))
+        # A gateway whose tables are kept no more must not go on serving from them: it ends, and another is started.
+        async with asyncio.TaskGroup() as together:
+            tables = together.create_task(gateway.run())
+            await serve(gateway, listener, settings.grace_seconds, lambda: on_listening(address))
+            tables.cancel()
     finally:
-        tables.cancel()
-        await asyncio.gather(tables, return_exceptions=True)
         await client.close()
         log.flush()
         _forget_own_record(folder, record)
@@ -212,11 +213,16 @@ async def serve(app: object, listener: socket.socket, grace_seconds: float, on_l
             await super().startup(sockets)
             on_listening()
 
+        def stop(self) -> None:
+            """At the second signal without waiting, whichever it is: uvicorn's own takes only SIGINT for that."""
+            self.force_exit = self.should_exit
+            self.should_exit = True
+
         @contextlib.contextmanager
         def capture_signals(self) -> Iterator[None]:
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGINT):
-                loop.add_signal_handler(number, self.handle_exit, number, None)
+                loop.add_signal_handler(number, self.stop)
             yield  # the loop ends with the process: handlers need not be put back
 
     config = uvicorn.Config(

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 from door import Door, error_of, record
 
-from argosy.dispatch.dispatcher import RETRY_FLOOR
+from argosy.dispatch.retries import RETRY_FLOOR
 from engines import (
     DONE,
     LAST_CHUNK,

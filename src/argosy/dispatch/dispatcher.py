@@ -1,4 +1,4 @@
-"""Name → lease: who takes this request, and who waits until somebody can. Owns the waiting lines and the retry budget.
+"""Name → lease: who takes this request, and who waits until somebody can. Owns the waiting lines.
 
 First come, first served within a deployment. A freed slot or a new replica is granted to the first that can use it, one
 grant per slot, so nobody wakes in vain.
@@ -11,13 +11,10 @@ from collections import deque
 from collections.abc import Callable, Collection
 
 from argosy.dispatch.policies import POLICIES, Hint
+from argosy.dispatch.retries import RetryBudget
 from argosy.errors import OverloadedError, RequestError, UnavailableError
 from argosy.registry.records import Deployment, Replica
 from argosy.registry.registry import Registry
-
-RETRY_SHARE = 0.2
-RETRY_WINDOW_SECONDS = 10.0
-RETRY_FLOOR = 10  # retries that a window always allows: a share of few requests would be none
 
 Tried = Collection[tuple[Replica, int]]  # replicas, with their epoch, that must not be chosen again
 
@@ -53,12 +50,9 @@ class Dispatcher:
 
     def __init__(self, registry: Registry, *, clock: Callable[[], float], draw: Callable[[], float]) -> None:
         self._registry = registry
-        self._clock = clock
         self._draw = draw
         self._lines: dict[str, deque[_Waiter]] = {}
-        self._window_started = clock()
-        self._requests = 0
-        self._retries = 0
+        self._retries = RetryBudget(clock)
         registry.on_change = self._changed
 
     def waiting(self) -> dict[str, int]:
@@ -80,13 +74,16 @@ class Dispatcher:
             return lease
         self._refuse_the_hopeless(deployment)
         record = deployment.record
-        line = self._lines.setdefault(record.name, deque())
+        line = self._lines.get(record.name, deque())
         if len(line) >= record.max_queue:
             raise OverloadedError(
                 f"{record.name}: {len(line)} requests already wait, which is all that may (max_queue)", retry_after=1
             )
         waiter = _Waiter(asyncio.get_running_loop().create_future(), hint, tried)
         line.append(waiter)
+        self._lines[record.name] = line
+        # Those in front may hold their grant already, or be unable to use what is free: nobody would wake us then.
+        self._grant(deployment)
         try:
             async with asyncio.timeout(seconds):
                 return await waiter.granted
@@ -101,12 +98,8 @@ class Dispatcher:
                 del self._lines[record.name]
 
     def may_retry(self) -> bool:
-        """Takes one retry out of the budget: under 20% of the requests of the last 10 s, or 10 where those are few."""
-        self._turn_window()
-        if self._retries >= max(RETRY_FLOOR, RETRY_SHARE * self._requests):
-            return False
-        self._retries += 1
-        return True
+        """Takes one retry out of the budget."""
+        return self._retries.take()
 
     def released(self, lease: Lease) -> None:
         """A lease has ended: its slot goes to the first in line. Called by the lease alone."""
@@ -128,11 +121,11 @@ class Dispatcher:
             policy: Callable[..., Replica] = POLICIES[deployment.record.policy]  # type: ignore[assignment]
             chosen = policy(candidates, hint, self._draw())
         self._registry.acquire(chosen)
-        self._requests += 1
+        self._retries.count_request()
         return Lease(self, deployment, chosen)
 
     def _grant(self, deployment: Deployment) -> None:
-        for waiter in list(self._lines.get(deployment.record.name, ())):
+        for waiter in self._lines.get(deployment.record.name, ()):  # nobody leaves it here: a grant wakes them later
             if waiter.granted.done():
                 continue
             lease = self._choose(deployment, waiter.hint, waiter.tried)
@@ -182,11 +175,6 @@ class Dispatcher:
             f"{name}: no replica became ready within {seconds:g} s ({', '.join(states) or 'none has reported'})",
             retry_after=5,
         )
-
-    def _turn_window(self) -> None:
-        now = self._clock()
-        if now - self._window_started > RETRY_WINDOW_SECONDS:
-            self._window_started, self._requests, self._retries = now, 0, 0
 
 
 def _state(replica: Replica) -> str:

@@ -66,7 +66,9 @@ class FleetSurface:
                 "This heartbeat is not signed with the fleet's join token.", code="wrong_join_token"
             )
         told = _decoded(_HEARTBEAT, body)
-        replica = self.registry.apply_heartbeat(told, self.clock())
+        self.registry.apply_heartbeat(told, self.clock())
+        # Also for one that was overtaken by a later one: 0 would tell a draining worker that it may end.
+        replica = self.registry.replicas.get(told.status.id)
         deployment = self.registry.find(told.deployment.name)
         stopped = deployment is not None and deployment.record.stopped
         answer = beat.HeartbeatAnswer(
@@ -96,7 +98,9 @@ class FleetSurface:
         controller = self.registry.table.controller
         if controller is None:
             raise UnavailableError("This gateway runs without a controller: there is no fleet to change.")
-        query = f"?{request.url.query}" if request.url.query else ""
+        # As it came: a decoded path may hold what no request line may, and %2F would be lost.
+        query = request.scope["query_string"].decode("latin-1")
+        target = request.scope["raw_path"].decode("latin-1") + (f"?{query}" if query else "")
         headers = {name: request.headers[name] for name in ("authorization", "content-type") if name in request.headers}
         body = await _body(request)
         async with AsyncExitStack() as stack:
@@ -104,7 +108,7 @@ class FleetSurface:
                 answer = await stack.enter_async_context(
                     self.client.stream(
                         request.method,
-                        f"{controller}{request.url.path}{query}",
+                        f"{controller}{target}",
                         headers=headers,
                         body=body,
                         seconds=CONTROLLER_SECONDS,
@@ -142,7 +146,7 @@ async def _body(request: Request) -> bytes:
 def _decoded(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
     try:
         return decoder.decode(body)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequestError(f"This is not what is spoken here: {error}") from None
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from argosy.errors import ForbiddenError, UnauthorizedError
 
-LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,8 @@ def host_name(authority: str) -> str:
     authority = authority.strip().lower()
     if authority.startswith("["):
         return authority.partition("]")[0] + "]"
+    if authority.count(":") > 1:  # a bare IPv6 address, as gateway.host may be one
+        return f"[{authority}]"
     return authority.partition(":")[0]
 
 
@@ -71,7 +73,8 @@ class Gatekeeper:
 
     def check_admin(self, authorization: bytes) -> None:
         """Raises UnauthorizedError unless the admin key was sent."""
-        if not hmac.compare_digest(authorization, b"Bearer " + self._admin_key):
+        scheme, _, key = authorization.partition(b" ")
+        if scheme.lower() != b"bearer" or not hmac.compare_digest(key.strip(), self._admin_key):
             raise UnauthorizedError("This wants the admin key, as 'Authorization: Bearer KEY'.")
 
     def _check_names(self, host: bytes, origin: bytes) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 
-from argosy.errors import ConnectError
+from argosy.errors import ConnectError, InputError
 from argosy.protocol.heartbeat import engine_key
 from argosy.registry.records import Replica
 from argosy.wire.connection import Exchange
@@ -92,6 +92,12 @@ class Upstreams:
         self.forget({})
 
     def _make(self, replica: Replica) -> Upstream:
+        try:
+            return self._upstream(replica)
+        except InputError as error:  # its address, or the proxy that the environment names for it
+            raise ConnectError(f"there is no way to {replica.id}: {error}") from None
+
+    def _upstream(self, replica: Replica) -> Upstream:
         if replica.remote is None:
             return Upstream(replica, engine_key(self._join_token, replica.id, replica.status.epoch), None)
         variable = replica.remote.api_key_env

@@ -41,7 +41,7 @@ def peek(path: str, body: bytes) -> Peek:
         field = where.rstrip("`").lstrip(".") or None
         said = f"Invalid value for '{field}': {message}." if field else f"{message}."
         raise BadRequestError(said, param=field) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequestError(f"The request's body is not valid JSON: {error}") from None
     if not found.model:
         raise BadRequestError("Missing required parameter: 'model'.", param="model", code="missing_required_parameter")
@@ -99,7 +99,7 @@ def usage_of(answer: bytes) -> Usage | None:
     """Tokens that a plain answer tells; None for an answer without, or that is no JSON."""
     try:
         counted = _COUNTED.decode(answer)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     if counted.usage is not None or counted.timings is None:
         return counted.usage

@@ -29,7 +29,6 @@ class Registry:
         self.table = FleetTable(revision=0)
         self._aliases: dict[str, Deployment] = {}
         self._turn = 0
-        self._swept_at: float | None = None
 
     # asking
 
@@ -144,6 +143,7 @@ class Registry:
             if name not in wanted:
                 deployment.asked_for = False
                 self._drop_if_empty(deployment)
+        self._drop_the_dead(table.failed, now)
         self._apply_remotes(table.remotes)
         for deployment in list(self.deployments.values()):
             self._refresh(deployment, now)
@@ -156,21 +156,26 @@ class Registry:
 
         `for_good`: no later probe will find anything else.
         """
-        if replica.id not in self.replicas:
+        if self.replicas.get(replica.id) is not replica:
             return
+        gave_up = False
         if replica.remote is not None:
             state = ReplicaState.READY
             if fault is not None:
                 state = ReplicaState.FAILED if for_good else ReplicaState.BACKOFF
             if replica.status.state != state or replica.status.reason != (fault or ""):
                 replica.status = _remote_status(replica.id, replica.remote, replica.status.address or "", state, fault)
+                gave_up = state == ReplicaState.FAILED
         if fault is None:
             replica.ejected, replica.fault = False, ""
-        self._refresh(self.deployments[replica.deployment], now)
+        deployment = self.deployments[replica.deployment]
+        self._refresh(deployment, now)
+        if gave_up:
+            self.on_change(deployment)
 
     def eject(self, replica: Replica, fault: str, now: float) -> None:
         """A connection to it failed: nothing is sent there until a probe succeeds."""
-        if replica.id in self.replicas:
+        if self.replicas.get(replica.id) is replica:
             replica.ejected, replica.fault = True, fault
             self._refresh(self.deployments[replica.deployment], now)
 
@@ -179,7 +184,7 @@ class Registry:
         late = now - due
         if late > STALL_SECONDS:
             for replica in self.replicas.values():
-                replica.heard_at += late
+                replica.heard_at = min(now, replica.heard_at + late)
         for replica in list(self.replicas.values()):
             silent = replica.remote is None and now - replica.heard_at > FORGET_SECONDS
             if silent and replica.in_flight == 0:
@@ -227,8 +232,19 @@ class Registry:
         del self.replicas[replica.id]
         deployment = self.deployments[replica.deployment]
         del deployment.replicas[replica.id]
-        deployment.routable = tuple(other for other in deployment.routable if other is not replica)
+        if replica in deployment.routable:
+            deployment.routable = tuple(other for other in deployment.routable if other is not replica)
+            self.on_change(deployment)
         self._drop_if_empty(deployment)
+
+    def _drop_the_dead(self, failed: Iterable[str], now: float) -> None:
+        """A worker that was killed too often could not say that it gave up: its last word would stand for a minute."""
+        for replica in [self.replicas[each] for each in failed if each in self.replicas]:
+            silent = replica.remote is None and now - replica.heard_at > LEASE_SECONDS
+            if silent and replica.in_flight == 0:
+                deployment = self.deployments[replica.deployment]
+                self._drop(replica)
+                self.on_change(deployment)
 
     def _drop_if_empty(self, deployment: Deployment) -> None:
         """A deployment that only workers told of goes with its last replica."""
