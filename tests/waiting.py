@@ -11,12 +11,12 @@ T = TypeVar("T")
 _LOOK_SECONDS = 0.02
 
 
-def until(look: Callable[[], T], *, seconds: float = 10.0, what: str = "") -> T:
+def until(look: Callable[[], T], *, seconds: float = 10.0, what: str = "", every: float = _LOOK_SECONDS) -> T:
     """The first true thing that `look` returns; fails with its last word when the time is over."""
     deadline = time.monotonic() + seconds
     while not (seen := look()):
         assert time.monotonic() < deadline, f"not within {seconds:g} s: {what or look}; last: {seen!r}"
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(every)
     return seen
 
 

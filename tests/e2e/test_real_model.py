@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import urllib.request
 from pathlib import Path
 
 import openai
 import pytest
 
+from argosy.protocol.heartbeat import engine_key
+from argosy.protocol.replica import ReplicaStatus
+from argosy.state import read_json
 from command import Argosy
+from waiting import until
 
 pytestmark = pytest.mark.model
 
@@ -81,3 +87,45 @@ deployments:
     finally:
         upstream.run("down")
         upstream.end()
+
+
+def test_a_client_that_leaves_frees_the_engines_slot(argosy: Argosy, smollm2: Path) -> None:
+    argosy.run(
+        "up",
+        "-d",
+        argosy.file(
+            f"""
+gateway: {{port: 0}}
+deployments:
+  smollm2: {{source: {smollm2}, options: {{context: 4096, slots: 1, threads: 1}}}}
+"""
+        ),
+    )
+    slots = Slots(argosy, "smollm2.0")
+    endless = {"model": "smollm2", "messages": [{"role": "user", "content": "Count."}], "max_tokens": 4000}
+    with client(argosy) as ai:
+        stream = ai.chat.completions.create(**endless, stream=True, extra_body={"ignore_eos": True})
+        next(iter(stream))
+        until(slots.busy)
+        stream.close()
+        until(lambda: not slots.busy(), seconds=1)
+        with pytest.raises(openai.APITimeoutError):
+            ai.chat.completions.create(**endless, extra_body={"ignore_eos": True}, timeout=1)
+    # llama.cpp looks for a plain request's client once a second, unless any other answer comes in between: ask seldom.
+    until(lambda: not slots.busy(), seconds=6, every=1.5)
+    argosy.run("down")
+
+
+class Slots:
+    """What an engine of llama.cpp itself says of its slots."""
+
+    def __init__(self, argosy: Argosy, replica: str) -> None:
+        folder = argosy.fleet()
+        status = read_json(folder.replica(replica).status, ReplicaStatus)
+        assert status is not None and status.address is not None
+        key = engine_key(folder.secret("join_token") or "", replica, status.epoch)
+        self._request = urllib.request.Request(f"{status.address}/slots", headers={"authorization": f"Bearer {key}"})
+
+    def busy(self) -> bool:
+        with urllib.request.urlopen(self._request) as answer:
+            return any(slot["is_processing"] for slot in json.load(answer))
