@@ -1,29 +1,37 @@
 """The command line: one file per command. This file puts them together and turns errors into exit codes.
 
 Exit codes: 0 · 1 some deployment failed · 2 bad input, nothing was started · 3 nothing runs · 130 Ctrl-C.
-A command's body imports what it needs when it runs, so that `argosy --help` stays quick.
+Only the file of the command that was typed is imported, and its body imports the rest: `argosy --help` stays quick.
 """
 
 from __future__ import annotations
 
+import importlib
 import sys
+from collections.abc import Sequence
 
 import typer
 
-from argosy.cli.chat import chat
-from argosy.cli.check_command import check
-from argosy.cli.controller import controller
-from argosy.cli.down import down
-from argosy.cli.gateway import gateway
-from argosy.cli.logs import logs
-from argosy.cli.ps import ps
-from argosy.cli.start_stop import start, stop
-from argosy.cli.up import up
-from argosy.cli.worker import worker
 from argosy.errors import ArgosyError
 
+# Name → file, and its line in `argosy --help`.
+_COMMANDS = {
+    "up": ("up", "Serve what a fleet file asks for, or the models that are named."),
+    "ps": ("ps", "Show deployments and replicas, their state and its reason."),
+    "logs": ("logs", "Show the log of a deployment, the gateway or the controller."),
+    "check": ("check_command", "Find every fault in a fleet file; start nothing."),
+    "stop": ("start_stop", "Stop a deployment; the others keep serving."),
+    "start": ("start_stop", "Start a deployment that was stopped."),
+    "down": ("down", "Stop a fleet and all it started."),
+    "chat": ("chat", "Talk to a model."),
+    "gateway": ("gateway", "Serve only a gateway; workers join it."),
+    "worker": ("worker", "Serve one replica and join it to gateways."),
+    "controller": ("controller", ""),
+}
 
-def application() -> typer.Typer:
+
+def application(words: Sequence[str]) -> typer.Typer:
+    """`words`: what was typed after `argosy`."""
     app = typer.Typer(
         name="argosy",
         help="Many language models on your machines behind one OpenAI-compatible door.",
@@ -33,16 +41,17 @@ def application() -> typer.Typer:
         no_args_is_help=True,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    for command in (up, ps, logs, check, stop, start, down, chat, gateway, worker):
-        app.command()(command)
-    app.command(hidden=True)(controller)
+    typed = next((word for word in words if not word.startswith("-")), None)
+    for name, (file, summary) in _COMMANDS.items():
+        command = getattr(importlib.import_module(f"argosy.cli.{file}"), name) if name == typed else _not_typed
+        app.command(name, short_help=summary, hidden=not summary)(command)
     return app
 
 
 def main() -> None:
     """The console entry."""
     try:
-        application()()
+        application(sys.argv[1:])()
     except ArgosyError as error:
         print(f"argosy: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
@@ -51,3 +60,8 @@ def main() -> None:
     except BrokenPipeError:  # `argosy logs … | head`
         sys.stderr.close()
         sys.exit(0)
+
+
+def _not_typed() -> None:
+    """Stands for a command that is only listed."""
+    raise AssertionError("another command was typed")
