@@ -117,11 +117,14 @@ class Registry:
             self.replicas[status.id] = deployment.replicas[status.id] = replica
         elif (status.epoch, status.address) != (replica.status.epoch, replica.status.address):
             replica.ejected, replica.fault = False, ""
+        before = replica.status
         replica.status, replica.seq, replica.heard_at = status, heartbeat.seq, now
         if status.state == ReplicaState.STOPPED and replica.in_flight == 0:
             self._drop(replica)
         self._refresh(deployment, now)
-        if status.state == ReplicaState.FAILED:
+        # Those who wait may have been kept out by what it was: tried it before, or found it full.
+        renewed = (status.epoch, status.concurrency) != (before.epoch, before.concurrency)
+        if renewed or status.state == ReplicaState.FAILED:
             self.on_change(deployment)
         return replica
 
