@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import asyncio
+import io
+import re
+
+from argosy.gateway.access_log import AccessLog
+from argosy.gateway.call import Call
+from argosy.protocol.deployment import DeploymentRecord
+from argosy.protocol.openai import CHAT, Usage
+from argosy.registry.records import Deployment
+from argosy.telemetry.logging import is_event_line
+
+
+async def line_of(call: Call) -> str:
+    stream = io.StringIO()
+    log = AccessLog(stream)
+    log.write(call)
+    log.flush()
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == 1, lines
+    return lines[0]
+
+
+async def test_a_request_is_one_line_with_all_that_is_known_of_it() -> None:
+    deployment = Deployment(DeploymentRecord(name="m", revision=1))
+    line = await line_of(
+        Call(
+            b"req-1",
+            CHAT,
+            arrived_at=10.0,
+            principal="key-1",
+            model="m",
+            stream=True,
+            deployment=deployment,
+            replica="m.0",
+            attempts=2,
+            leased_at=10.001,
+            answered_at=10.5,
+            ended_at=11.0,
+            status=200,
+            usage=Usage(7, 2),
+        )
+    )
+    assert is_event_line(line)
+    assert re.sub(r"^\S+ ", "", line) == (
+        "INFO request id=req-1 path=/v1/chat/completions status=200 key=key-1 model=m replica=m.0 ms=1000.0"
+        " queued_ms=1.0 first_ms=500.0 attempts=2 tokens_in=7 tokens_out=2"
+    )
+
+
+async def test_a_client_cannot_write_lines_of_its_own() -> None:
+    line = await line_of(
+        Call(b"req-1", CHAT, arrived_at=1.0, ended_at=2.0, model='m\n2026 INFO x="', status=404, error="no\nno")
+    )
+    assert 'model="m\\n2026 INFO x=\\""' in line
+    assert 'error="no\\nno"' in line
+
+
+async def test_prompts_never_appear() -> None:
+    assert "secret" not in await line_of(Call(b"req-1", CHAT, arrived_at=1.0, body=b'{"messages":"secret"}'))
+
+
+async def test_lines_are_written_without_being_asked_for() -> None:
+    written = asyncio.Event()
+
+    class Stream(io.StringIO):
+        def flush(self) -> None:
+            super().flush()
+            written.set()
+
+    stream = Stream()
+    log = AccessLog(stream)
+    for number in range(3):
+        log.write(Call(b"req-%d" % number, CHAT, arrived_at=1.0, ended_at=2.0))
+    await asyncio.wait_for(written.wait(), 5)
+    assert [f"id=req-{number} " in line for number, line in enumerate(stream.getvalue().splitlines())] == [True] * 3
