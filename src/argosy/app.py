@@ -13,8 +13,8 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,8 @@ from argosy.state import FleetFolder
 
 if TYPE_CHECKING:
     from argosy.config.schema import Fleet
+    from argosy.gateway.app import Gateway
+    from argosy.gateway.call import Call
 
 
 @dataclass(frozen=True)
@@ -40,12 +42,26 @@ class GatewaySettings:
     table: FleetTable  # what it knows at its start
 
 
+@dataclass(frozen=True)
+class GatewaySecrets:
+    """`client_keys` are among the settings: which there are depends on where the door is."""
+
+    admin_key: str = field(repr=False)
+    join_token: str = field(repr=False)
+
+
 def run_gateway(
-    settings: GatewaySettings, folder: FleetFolder, environment: Environment, on_listening: Callable[[str], None]
+    settings: GatewaySettings,
+    folder: FleetFolder,
+    environment: Environment,
+    on_listening: Callable[[str], None],
+    *,
+    log: Path | None = None,
 ) -> int:
     """Serves until SIGTERM or SIGINT, then finishes what runs (a second signal does not wait). Returns the exit code.
 
-    `on_listening` is told the address once the door is open. Raises InputError when the port cannot be had.
+    `on_listening` is told the address once the door is open. `log`: the file that stdout goes to, to be kept small.
+    Raises InputError when the port cannot be had.
     """
     from argosy.telemetry import logging  # noqa: PLC0415
 
@@ -54,18 +70,24 @@ def run_gateway(
     import uvloop  # noqa: PLC0415
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_serve_gateway(settings, folder, environment, listener, on_listening))
+        return runner.run(_serve_gateway(settings, folder, environment, listener, on_listening, log))
 
 
-async def _serve_gateway(
+def compose_gateway(
     settings: GatewaySettings,
-    folder: FleetFolder,
-    environment: Environment,
-    listener: socket.socket,
-    on_listening: Callable[[str], None],
-) -> int:
+    secrets: GatewaySecrets,
+    variables: Mapping[str, str],
+    *,
+    on_end: Callable[[Call], None],
+    on_table: Callable[[FleetTable], None],
+    clock: Callable[[], float] = time.monotonic,
+    draw: Callable[[], float] = random.random,
+) -> Gateway:
+    """The gateway's objects; call it where its event loop runs. `variables`: for remotes' keys and proxies.
+
+    `on_end` gets every call when it is over, `on_table` every new table of the fleet.
+    """
     from argosy.dispatch.dispatcher import Dispatcher  # noqa: PLC0415
-    from argosy.gateway.access_log import AccessLog  # noqa: PLC0415
     from argosy.gateway.admin import FleetSurface  # noqa: PLC0415
     from argosy.gateway.app import Gateway  # noqa: PLC0415
     from argosy.gateway.auth import Gatekeeper  # noqa: PLC0415
@@ -74,22 +96,15 @@ async def _serve_gateway(
     from argosy.gateway.relay import Relay  # noqa: PLC0415
     from argosy.gateway.time_limits import TimeKeeper  # noqa: PLC0415
     from argosy.gateway.upstreams import Upstreams  # noqa: PLC0415
-    from argosy.processes.identity import ProcessIdentity  # noqa: PLC0415
     from argosy.registry.registry import Registry  # noqa: PLC0415
-    from argosy.state import ProcessRecord, write_json  # noqa: PLC0415
     from argosy.wire.client import Client  # noqa: PLC0415
 
-    clock = time.monotonic
-    admin_key = environment.admin_key or folder.make_secret("admin_key")
-    join_token = environment.join_token or folder.make_secret("join_token")
     registry = Registry()
     registry.apply_table(settings.table, clock())
-    dispatcher = Dispatcher(registry, clock=clock, draw=random.random)
-    upstreams = Upstreams(join_token, environment.variables)
-    gatekeeper = Gatekeeper(settings.client_keys, admin_key, (settings.host, *settings.allowed_hosts))
-    log = AccessLog(sys.stdout)
-    client = Client()
-    gateway = Gateway(
+    dispatcher = Dispatcher(registry, clock=clock, draw=draw)
+    upstreams = Upstreams(secrets.join_token, variables)
+    gatekeeper = Gatekeeper(settings.client_keys, secrets.admin_key, (settings.host, *settings.allowed_hosts))
+    return Gateway(
         registry=registry,
         surface=OpenAISurface(
             registry,
@@ -97,21 +112,48 @@ async def _serve_gateway(
             gatekeeper,
             max_body_bytes=settings.max_body_bytes,
             clock=clock,
-            on_end=log.write,
+            on_end=on_end,
         ),
         fleet=FleetSurface(
             registry=registry,
             dispatcher=dispatcher,
             gatekeeper=gatekeeper,
-            join_token=join_token,
-            client=client,
+            join_token=secrets.join_token,
+            client=Client(),
             clock=clock,
-            on_table=lambda table: write_json(folder.table, table),
+            on_table=on_table,
         ),
         gatekeeper=gatekeeper,
         upstreams=upstreams,
         prober=Prober(registry, upstreams, clock),
         clock=clock,
+    )
+
+
+async def _serve_gateway(
+    settings: GatewaySettings,
+    folder: FleetFolder,
+    environment: Environment,
+    listener: socket.socket,
+    on_listening: Callable[[str], None],
+    log: Path | None,
+) -> int:
+    from argosy.gateway.access_log import AccessLog  # noqa: PLC0415
+    from argosy.processes.identity import ProcessIdentity  # noqa: PLC0415
+    from argosy.state import ProcessRecord, write_json  # noqa: PLC0415
+    from argosy.telemetry.rotation import RotatingLog  # noqa: PLC0415
+
+    secrets = GatewaySecrets(
+        admin_key=environment.admin_key or folder.make_secret("admin_key"),
+        join_token=environment.join_token or folder.make_secret("join_token"),
+    )
+    access_log = AccessLog(sys.stdout)
+    gateway = compose_gateway(
+        settings,
+        secrets,
+        environment.variables,
+        on_end=access_log.write,
+        on_table=lambda table: write_json(folder.table, table),
     )
     address = address_of(listener)
     record = ProcessRecord(identity=ProcessIdentity.own(), address=address)
@@ -122,12 +164,14 @@ async def _serve_gateway(
     try:
         # A gateway whose tables are kept no more must not go on serving from them: it ends, and another is started.
         async with asyncio.TaskGroup() as together:
-            tables = together.create_task(gateway.run())
+            beside = [together.create_task(gateway.run())]
+            if log is not None:
+                beside.append(together.create_task(RotatingLog(log).keep_small()))
             await serve(gateway, listener, settings.grace_seconds, lambda: on_listening(address))
-            tables.cancel()
+            for task in beside:
+                task.cancel()
     finally:
-        await client.close()
-        log.flush()
+        access_log.flush()
         _forget_own_record(folder, record)
     return 0
 
@@ -175,7 +219,7 @@ def run_fleet_gateway(folder: FleetFolder, environment: Environment, *, port: in
     settings = gateway_settings(fleet, folder, environment, revision=desired.revision)
     if port is not None:
         settings = replace(settings, port=port)
-    return run_gateway(settings, folder, environment, lambda _: None)
+    return run_gateway(settings, folder, environment, lambda _: None, log=folder.log("gateway"))
 
 
 def _forget_own_record(folder: FleetFolder, record: object) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from argosy.config.environment import Environment
@@ -18,6 +19,17 @@ if TYPE_CHECKING:
 
 def read_environment() -> Environment:
     return Environment.read(os.environ)
+
+
+def read_secret(file: Path) -> str:
+    """A key or token that lies alone in a file. Raises InputError."""
+    try:
+        secret = file.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"the secret in {file} cannot be read: {error}") from None
+    if not secret or any(character.isspace() for character in secret):
+        raise InputError(f"{file} must hold one key or token and nothing else")
+    return secret
 
 
 def fleet_folder(environment: Environment, name: str) -> FleetFolder:

@@ -21,6 +21,12 @@ def gateway(
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port, instead of the file's.")] = None,
     fleet: Annotated[str | None, typer.Option("--fleet", "--name", help="The fleet's name.")] = None,
     api_key_file: Annotated[Path | None, typer.Option(help="File with client keys, one a line.")] = None,
+    admin_key_file: Annotated[
+        Path | None, typer.Option(help="File with the admin key (else ARGOSY_ADMIN_KEY).")
+    ] = None,
+    join_token_file: Annotated[
+        Path | None, typer.Option(help="File with the join token (else ARGOSY_JOIN_TOKEN).")
+    ] = None,
     folder: Annotated[
         Path | None, typer.Option(hidden=True, help="Of the fleet, when its controller starts us.")
     ] = None,
@@ -37,7 +43,17 @@ def gateway(
     changes = {"host": host, "port": port, "api_key_file": str(api_key_file.absolute()) if api_key_file else None}
     given = {field: value for field, value in changes.items() if value is not None}
     wanted = wanted.model_copy(update={"gateway": wanted.gateway.model_copy(update=given)})
-    raise typer.Exit(_serve(wanted, environment))
+    raise typer.Exit(_serve(wanted, _with_secrets(environment, admin_key_file, join_token_file)))
+
+
+def _with_secrets(environment: Environment, admin_key: Path | None, join_token: Path | None) -> Environment:
+    import dataclasses
+
+    from argosy.cli.fleets import read_secret
+
+    given = {"admin_key": admin_key, "join_token": join_token}
+    secrets = {name: read_secret(file) for name, file in given.items() if file is not None}
+    return dataclasses.replace(environment, **secrets)
 
 
 def _wanted(file: Path | None, name: str | None, environment: Environment) -> Fleet:
@@ -68,6 +84,9 @@ def _serve(wanted: Fleet, environment: Environment) -> int:
     check_port(wanted.gateway.host, wanted.gateway.port, Home(environment.home))
     if (made := make_client_key(wanted, folder, environment)) is not None:
         print(f"client key (made just now, shown once): {made}", flush=True)
+    for name, given in (("admin_key", environment.admin_key), ("join_token", environment.join_token)):
+        if given is not None:
+            folder.set_secret(name, given)  # so that commands on this machine find it
     folder.table.unlink(missing_ok=True)  # of an earlier fleet with this name
     settings = gateway_settings(wanted, folder, environment, revision=time.time_ns() // 1_000_000)
 

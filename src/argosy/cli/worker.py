@@ -110,16 +110,11 @@ def _folder_and_token(
     """Where this replica's state lies, and what signs its heartbeats. Raises InputError without a token."""
     import hashlib
 
-    from argosy.cli.fleets import fleet_folder
+    from argosy.cli.fleets import fleet_folder, read_secret
     from argosy.errors import InputError
 
     folder = _local_fleet(gateways, environment)
-    token = None
-    if token_file is not None:
-        try:
-            token = token_file.read_text().strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"the join token in {token_file} cannot be read: {error}") from None
+    token = read_secret(token_file) if token_file is not None else None
     token = token or environment.join_token or (folder.secret("join_token") if folder else None)
     if not token:
         raise InputError(

@@ -58,6 +58,9 @@ class FleetSurface:
             Route("/argosy/v1/fleet/{rest:path}", self.pass_on, methods=["GET", "POST"]),
         ]
 
+    async def close(self) -> None:
+        await self.client.close()
+
     async def heartbeat(self, request: Request) -> Response:
         body = await _body(request)
         signature = request.headers.get(beat.SIGNATURE_HEADER, "")

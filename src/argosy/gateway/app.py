@@ -53,6 +53,7 @@ class Gateway:
         self._gatekeeper = gatekeeper
         self._upstreams = upstreams
         self._prober = prober
+        self._fleet = fleet
         self._clock = clock
         self._seldom = Starlette(
             routes=[
@@ -75,7 +76,7 @@ class Gateway:
 
     async def run(self) -> None:
         """Lets leases run out and starts probes, until cancelled."""
-        due = self._clock() + SWEEP_SECONDS
+        due = self._clock()  # at once: remotes are not routable before their first probe
         try:
             while True:
                 await asyncio.sleep(max(0.0, due - self._clock()))
@@ -86,6 +87,7 @@ class Gateway:
                 due = now + SWEEP_SECONDS
         finally:
             await self._prober.close()
+            await self._fleet.close()
             self._upstreams.close()
 
     async def _front(self, request: Request) -> Response:
