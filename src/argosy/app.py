@@ -70,7 +70,7 @@ def run_gateway(
     import uvloop  # noqa: PLC0415
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_serve_gateway(settings, folder, environment, listener, on_listening, log))
+        return runner.run(_serve_gateway(settings, folder, environment, listener, on_listening, log=log))
 
 
 def compose_gateway(
@@ -136,6 +136,7 @@ async def _serve_gateway(
     environment: Environment,
     listener: socket.socket,
     on_listening: Callable[[str], None],
+    *,
     log: Path | None,
 ) -> int:
     from argosy.gateway.access_log import AccessLog  # noqa: PLC0415

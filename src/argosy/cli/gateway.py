@@ -51,9 +51,11 @@ def _with_secrets(environment: Environment, admin_key: Path | None, join_token: 
 
     from argosy.cli.fleets import read_secret
 
-    given = {"admin_key": admin_key, "join_token": join_token}
-    secrets = {name: read_secret(file) for name, file in given.items() if file is not None}
-    return dataclasses.replace(environment, **secrets)
+    if admin_key is not None:
+        environment = dataclasses.replace(environment, admin_key=read_secret(admin_key))
+    if join_token is not None:
+        environment = dataclasses.replace(environment, join_token=read_secret(join_token))
+    return environment
 
 
 def _wanted(file: Path | None, name: str | None, environment: Environment) -> Fleet:
