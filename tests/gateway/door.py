@@ -1,12 +1,10 @@
-"""A whole gateway on a free port, composed as argosy/app.py does it, and what a test asks of it."""
+"""A whole gateway on a free port, and what a test asks of it."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import random
 import socket
-import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -15,21 +13,12 @@ import msgspec
 import uvicorn
 from uvicorn.server import ServerState
 
-from argosy.dispatch.dispatcher import Dispatcher
-from argosy.gateway.admin import FleetSurface
-from argosy.gateway.app import Gateway
-from argosy.gateway.auth import Gatekeeper
+from argosy.app import GatewaySecrets, GatewaySettings, compose_gateway
 from argosy.gateway.call import Call
-from argosy.gateway.openai import OpenAISurface
-from argosy.gateway.prober import Prober
-from argosy.gateway.relay import Relay
-from argosy.gateway.time_limits import TimeKeeper
-from argosy.gateway.upstreams import Upstreams
 from argosy.protocol import heartbeat as beat
 from argosy.protocol.admin import FleetTable, ReplicaView
 from argosy.protocol.deployment import DeploymentRecord, Timeouts
 from argosy.protocol.openai import CHAT
-from argosy.registry.registry import Registry
 from argosy.wire.client import Answer, Client
 from argosy.wire.server import HttpProtocol
 from engines import FakeEngine, events_of
@@ -57,44 +46,27 @@ class Door:
         table: FleetTable | None = None,
         variables: Mapping[str, str] | None = None,
     ) -> None:
-        clock = time.monotonic
         self.calls: list[Call] = []
         self.tables: list[FleetTable] = []  # as kept for the next start
-        self.registry = Registry()
-        self.registry.apply_table(table or FleetTable(revision=0), clock())
-        dispatcher = Dispatcher(self.registry, clock=clock, draw=random.random)
-        self._upstreams = Upstreams(JOIN_TOKEN, variables or {})
-        gatekeeper = Gatekeeper(client_keys, ADMIN_KEY, allowed_hosts)
-        self._inner = Client()
         self.client = Client()
-        time_keeper = TimeKeeper(asyncio.get_running_loop())
-        self.surface = OpenAISurface(
-            self.registry,
-            Relay(self.registry, dispatcher, self._upstreams, clock, time_keeper),
-            gatekeeper,
-            max_body_bytes=max_body_bytes,
-            clock=clock,
+        self.gateway = compose_gateway(
+            GatewaySettings(
+                host="127.0.0.1",
+                port=0,
+                client_keys=tuple(client_keys),
+                allowed_hosts=tuple(allowed_hosts),
+                max_body_bytes=max_body_bytes,
+                grace_seconds=1,
+                table=table or FleetTable(revision=0),
+            ),
+            GatewaySecrets(admin_key=ADMIN_KEY, join_token=JOIN_TOKEN),
+            variables or {},
             on_end=self.calls.append,
-        )
-        self.fleet = FleetSurface(
-            registry=self.registry,
-            dispatcher=dispatcher,
-            gatekeeper=gatekeeper,
-            join_token=JOIN_TOKEN,
-            client=self._inner,
-            clock=clock,
             on_table=self.tables.append,
         )
-        self.gateway = Gateway(
-            registry=self.registry,
-            surface=self.surface,
-            fleet=self.fleet,
-            gatekeeper=gatekeeper,
-            upstreams=self._upstreams,
-            prober=Prober(self.registry, self._upstreams, clock),
-            clock=clock,
-        )
-        self._voices: dict[str, WorkerVoice] = {}
+        self.registry = self.gateway.registry
+        self.dispatcher = self.gateway.fleet.dispatcher
+        self.voices: dict[str, WorkerVoice] = {}
         self._writers: list[asyncio.StreamWriter] = []
 
     async def __aenter__(self) -> Self:
@@ -122,7 +94,6 @@ class Door:
         broken = self._tables.done()
         self._tables.cancel()
         results = await asyncio.gather(self._tables, return_exceptions=True)
-        await self._inner.close()
         assert not broken, f"the gateway's tables are kept no more: {results}"
         if error is None:  # what holds after every test
             held = {view.id: view.in_flight for view in self.registry.views() if view.in_flight}
@@ -173,12 +144,12 @@ class Door:
     ) -> beat.HeartbeatAnswer:
         """The replica is served by this engine from now on; `fields` are of its ReplicaStatus."""
         fields = {"address": engine.address, "concurrency": 100, **fields}
-        voice = self._voices[replica] = WorkerVoice(replica, deployment or record(replica.rpartition(".")[0]), **fields)
+        voice = self.voices[replica] = WorkerVoice(replica, deployment or record(replica.rpartition(".")[0]), **fields)
         return await self.tell(voice.beat())
 
     async def again(self, replica: str = "m.0", **changes: Any) -> beat.HeartbeatAnswer:
         """The next heartbeat of a replica that has joined."""
-        return await self.tell(self._voices[replica].beat(**changes))
+        return await self.tell(self.voices[replica].beat(**changes))
 
     async def tell(self, heartbeat: beat.Heartbeat) -> beat.HeartbeatAnswer:
         body = msgspec.json.encode(heartbeat)

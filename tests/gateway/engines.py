@@ -272,6 +272,28 @@ def silent_after(*parts: bytes) -> Play:
     return play
 
 
+class Flood:
+    """A play: events without end, as fast as they are taken."""
+
+    def __init__(self) -> None:
+        self.sent = 0
+
+    async def __call__(self, stage: Stage) -> None:
+        piece = chunk(event(delta("x" * 60_000)))
+        await stage.send(STREAM_HEAD)
+        while True:
+            await stage.send(piece)
+            self.sent += len(piece)
+
+    async def held_back(self, turn: Callable[[], Awaitable[object]]) -> None:
+        """Until it gets rid of no more in ten turns of something else that takes the same loop its while."""
+        before = -1
+        while before != self.sent:
+            before = self.sent
+            for _ in range(10):
+                await turn()
+
+
 def held(gate: asyncio.Event, play: Play | None = None) -> Play:
     """Waits for the gate before it plays."""
     following = play or answer()

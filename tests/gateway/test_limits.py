@@ -15,6 +15,7 @@ from engines import (
     STREAM_HEAD,
     UNSIZED_HEAD,
     FakeEngine,
+    Flood,
     Stage,
     answer,
     chat_stream,
@@ -137,13 +138,8 @@ async def test_a_request_that_timed_out_is_not_given_to_another(door: Door, engi
 
 @pytest.mark.xfail(strict=True, reason="gateway/relay.py waits for the client's reader without a limit")
 async def test_total_frees_the_replica_of_a_client_that_does_not_read(door: Door, engine: FakeEngine) -> None:
-    async def play(stage: Stage) -> None:
-        await stage.send(STREAM_HEAD)
-        while True:
-            await stage.send(chunk(event(delta("x" * 60_000))))
-
     await door.join(engine, deployment=record(limits={"total": 0.2}))
-    engine.plays.append(play)
+    engine.plays.append(Flood())
     reader, _ = await door.ask(stream=True)
     reader._transport.pause_reading()  # type: ignore[attr-defined]
     await engine.until_asked()
@@ -170,28 +166,18 @@ async def test_a_time_limit_is_never_taken_for_the_end_of_an_unsized_answer(door
 
 
 async def test_a_slow_reader_holds_back_its_own_engine_and_nobody_else(door: Door, engine: FakeEngine) -> None:
-    sent = 0
-
-    async def play(stage: Stage) -> None:
-        nonlocal sent
-        await stage.send(STREAM_HEAD)
-        piece = chunk(event(delta("x" * 65_000)))
-        for _ in range(1600):  # 100 MB
-            await stage.send(piece)
-            sent += len(piece)
-        await stage.send(chunk(event(DONE)) + LAST_CHUNK)
-
+    flood = Flood()
     await door.join(engine)
-    engine.plays.append(play)
+    engine.plays.append(flood)
     reader, writer = await door.ask(stream=True)
     reader._transport.pause_reading()  # type: ignore[attr-defined]
     await engine.until_asked()
-    before = -1
-    while before != sent:  # until the engine is held back: thirty answers to others later it has sent no more
-        before = sent
-        for _ in range(30):
-            assert (await door.chat()).status == 200
-    assert 0 < sent < 30_000_000, "what was sent lies in buffers: the sockets', and a bounded one of ours"
+
+    async def chat_of_another() -> None:
+        assert (await door.chat()).status == 200
+
+    await flood.held_back(chat_of_another)
+    assert 0 < flood.sent < 30_000_000, "what was sent lies in buffers: the sockets', and a bounded one of ours"
     writer.transport.abort()
     await eventually(lambda: door.in_flight() == 0, seconds=1)
 

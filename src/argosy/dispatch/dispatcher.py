@@ -166,13 +166,13 @@ class Dispatcher:
         if routable:
             busy = sum(replica.in_flight for replica in routable)
             return UnavailableError(
-                f"{name}: no slot became free within {seconds:g} s ({busy} requests run on {len(routable)} replica(s))",
+                f"{name}: no slot became free within {seconds:.3g} s ({busy} requests run on {len(routable)} replica(s))",
                 code="queue_timeout",
                 retry_after=1,
             )
         states = [_state(replica) for replica in deployment.replicas.values()]
         return UnavailableError(
-            f"{name}: no replica became ready within {seconds:g} s ({', '.join(states) or 'none has reported'})",
+            f"{name}: no replica became ready within {seconds:.3g} s ({', '.join(states) or 'none has reported'})",
             retry_after=5,
         )
 

@@ -35,7 +35,10 @@ SWEEP_SECONDS = 0.5
 
 
 class Gateway:
-    """The ASGI application. `run` keeps the tables true for as long as it is served."""
+    """The ASGI application. `run` keeps the tables true for as long as it is served.
+
+    `routes`: all that it answers beside the OpenAI surface's REQUIRED paths.
+    """
 
     def __init__(
         self,
@@ -48,12 +51,12 @@ class Gateway:
         prober: Prober,
         clock: Callable[[], float],
     ) -> None:
-        self._registry = registry
+        self.registry = registry
         self._surface = surface
         self._gatekeeper = gatekeeper
         self._upstreams = upstreams
         self._prober = prober
-        self._fleet = fleet
+        self.fleet = fleet
         self._clock = clock
         self._seldom = Starlette(
             routes=[
@@ -67,6 +70,7 @@ class Gateway:
             exception_handlers={RequestError: _request_error, HTTPException: _http_exception},
         )
         self._seldom.router.redirect_slashes = False
+        self.routes = self._seldom.routes
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] in REQUIRED and scope["method"] == "POST":
@@ -81,13 +85,13 @@ class Gateway:
             while True:
                 await asyncio.sleep(max(0.0, due - self._clock()))
                 now = self._clock()
-                self._registry.sweep(now, due)
+                self.registry.sweep(now, due)
                 self._prober.tend()
-                self._upstreams.forget(self._registry.replicas)
+                self._upstreams.forget(self.registry.replicas)
                 due = now + SWEEP_SECONDS
         finally:
             await self._prober.close()
-            await self._fleet.close()
+            await self.fleet.close()
             self._upstreams.close()
 
     async def _front(self, request: Request) -> Response:
@@ -103,8 +107,8 @@ class Gateway:
         """200 once every deployment (or the one of ?model=) has reached its wanted replicas or has failed, else 503."""
         model = request.query_params.get("model")
         if model is None:
-            deployments = list(self._registry.deployments.values())
-        elif found := self._registry.find(model):
+            deployments = list(self.registry.deployments.values())
+        elif found := self.registry.find(model):
             deployments = [found]
         else:
             raise NotFoundError(f"The model '{model}' does not exist.", param="model", code="model_not_found")
@@ -120,18 +124,18 @@ class Gateway:
             return "stopped"
         if deployment.routable and len(deployment.routable) >= wanted:
             return "ready"
-        if not self._registry.settled(deployment):
+        if not self.registry.settled(deployment):
             return "starting"
         return "degraded" if deployment.routable or not wanted else "failed"
 
     async def _models(self, request: Request) -> Response:
         self._check_client(request)
-        return _json({"object": "list", "data": [_model(name, entry) for name, entry in self._registry.models()]})
+        return _json({"object": "list", "data": [_model(name, entry) for name, entry in self.registry.models()]})
 
     async def _model(self, request: Request) -> Response:
         self._check_client(request)
         name = request.path_params["id"]
-        deployment = self._registry.find(name)
+        deployment = self.registry.find(name)
         if deployment is None:
             raise NotFoundError(f"The model '{name}' does not exist.", param="model", code="model_not_found")
         return _json(_model(name, deployment))
