@@ -8,7 +8,7 @@ and more with what else a machine does.
 
     benchmarks/gateway.py
     benchmarks/gateway.py --peers nginx,vllm-router,sglang-router --cases unary,burst --json figures.json
-    benchmarks/gateway.py --before ../argosy-main        # another checkout beside this one
+    benchmarks/gateway.py --beside ../before             # another checkout of Argosy, started by the same Python
 """
 
 from __future__ import annotations
@@ -133,14 +133,14 @@ async def _answers(client: Client, peer: Peer, case: Case) -> bool:
     return True
 
 
-def measure(names: Sequence[str], before: Path | None, cases: Sequence[Case], slices: int) -> list[Figure]:
+def measure(names: Sequence[str], checkouts: Sequence[Path], cases: Sequence[Case], slices: int) -> list[Figure]:
     load_core, gateway_core = two_cores()
     found: list[Figure] = []
     with tempfile.TemporaryDirectory(prefix="argosy-benchmark-") as name, Processes(Path(name)) as processes:
         folder = Path(name)
         engines = processes.start("engines", [sys.executable, str(HERE / "mock_engine.py")], core=load_core, talks=True)
         site = Site(folder, [int(port) for port in first_line(engines).split()])
-        peers = [site.argosy(), *([site.argosy("before", before)] if before else []), *map(site.peer, names)]
+        peers = [site.argosy(), *map(site.checkout, checkouts), *map(site.peer, names)]
         pids = {peer: processes.start(peer.name, peer.argv, core=gateway_core, env=peer.env).pid for peer in peers}
         asyncio.run(wait_until_right(peers, cases, processes))
         load = processes.start("load", [sys.executable, str(HERE / "load.py")], core=load_core, talks=True)
@@ -159,7 +159,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     default = "bare-hop,nginx" if nginx_program() else "bare-hop"
     parser.add_argument("--peers", default=default, help="bare-hop, nginx, vllm-router, sglang-router (%(default)s)")
-    parser.add_argument("--before", type=Path, metavar="CHECKOUT", help="another checkout of Argosy, beside this one")
+    beside = "another checkout of Argosy, measured under its folder's name; may be given again"
+    parser.add_argument("--beside", type=Path, metavar="CHECKOUT", action="append", default=[], help=beside)
     parser.add_argument("--cases", default=",".join(known), help="%(default)s")
     parser.add_argument("--slices", type=int, default=10, help=f"of {SLICE_SECONDS} s for each gateway and case")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here too")
@@ -169,7 +170,7 @@ def main() -> None:
         known.get(name) or sys.exit(f"no case is called {name!r}; there are {', '.join(known)}")
         for name in given.cases.split(",")
     ]
-    found = measure(names, given.before, cases, given.slices)
+    found = measure(names, given.beside, cases, given.slices)
     if given.json:
         given.json.write_text(json.dumps([asdict(figure) for figure in found], indent=2) + "\n")
 

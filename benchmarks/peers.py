@@ -11,7 +11,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,7 +46,7 @@ class Peer:
     name: str
     port: int
     argv: Sequence[str]
-    env: dict[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -60,16 +60,19 @@ class Site:
     def urls(self) -> list[str]:
         return [f"http://127.0.0.1:{port}" for port in self.engines]
 
-    def argosy(self, name: str = "argosy", checkout: Path | None = None) -> Peer:
-        """This checkout's gateway, or that of another one beside it."""
+    def argosy(self, name: str = "argosy", env: Mapping[str, str] | None = None) -> Peer:
+        """This checkout's gateway."""
         fleet = self.folder / "mock.yaml"
         urls = ", ".join(f"{url}/v1" for url in self.urls)
         fleet.write_text(f"deployments:\n  mock: {{engine: remote, urls: [{urls}]}}\n")
-        env = {"ARGOSY_API_KEY": KEY, "ARGOSY_HOME": str(self.folder / f"home-{name}")}
-        if checkout is not None:
-            env["PYTHONPATH"] = str(checkout.absolute() / "src")
+        env = {"ARGOSY_API_KEY": KEY, "ARGOSY_HOME": str(self.folder / f"home-{name}"), **(env or {})}
         port = free_port()
         return Peer(name, port, [sys.executable, "-m", "argosy", "gateway", str(fleet), "--port", str(port)], env)
+
+    def checkout(self, root: Path) -> Peer:
+        """The gateway of another checkout, under its folder's name."""
+        root = root.resolve()
+        return self.argosy(root.name, {"PYTHONPATH": str(root / "src")})
 
     def bare_hop(self) -> Peer:
         port = free_port()
