@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import random
+import time
 from dataclasses import dataclass
 from typing import Any
 
-from mock_engine import EVENTS, MODEL
+from mock_engine import EVENTS, MODEL, PACED, STEP_SECONDS
 
 from argosy.errors import ArgosyError
 from argosy.wire.client import Answer, Client
@@ -17,6 +18,8 @@ from argosy.wire.sse import SseDecoder
 PATH = "/v1/chat/completions"
 KEY = "argosy-benchmark-key"
 IMAGE_BYTES = 1_500_000
+PACED_SECONDS = (EVENTS - 1) * STEP_SECONDS
+_HEADERS = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
 
 
 class WrongAnswerError(ArgosyError):
@@ -29,6 +32,7 @@ class Case:
     meaning: str
     connections: int
     fields: dict[str, Any]
+    least_seconds: float = 0.0  # that a right answer takes
 
     @property
     def stream(self) -> bool:
@@ -48,7 +52,9 @@ class Case:
     async def check(self, client: Client, port: int) -> None:
         """Raises WrongAnswerError unless this gateway answers in full, every event in its place."""
         url = f"http://127.0.0.1:{port}{PATH}"
+        began = time.monotonic()
         answer = await client.request("POST", url, headers=_HEADERS, body=self.body, seconds=30.0)
+        seconds = time.monotonic() - began
         got = self._content(answer)
         expected = EVENTS + 1 if self.stream else 1
         if got != expected:
@@ -56,14 +62,13 @@ class Case:
                 f"{self.name}: {got} parts of an answer instead of {expected} (status {answer.status}):"
                 f" {answer.body[:300].decode('utf-8', 'replace')}"
             )
+        if seconds < self.least_seconds:
+            raise WrongAnswerError(f"{self.name}: answered in {seconds:.3f} s, which only another request can be")
 
     def _content(self, answer: Answer) -> int:
         if answer.status != 200:
             return 0
         return len(SseDecoder().feed(answer.body)) if self.stream else answer.body.count(b'"finish_reason"')
-
-
-_HEADERS = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
 
 
 def _chat(content: object) -> dict[str, Any]:
@@ -72,6 +77,7 @@ def _chat(content: object) -> dict[str, Any]:
 
 def all_cases() -> dict[str, Case]:
     tea = _chat("Tell me about the history of tea in three sentences.")
+    slow = _chat(f"Tell me about the history of tea in three sentences. {PACED}")
     image = base64.b64encode(random.Random(1).randbytes(IMAGE_BYTES)).decode()
     picture = [
         {"type": "text", "text": "What is this?"},
@@ -80,7 +86,7 @@ def all_cases() -> dict[str, Case]:
     cases = [
         Case("unary", "a short chat, answered at once", 32, tea),
         Case("burst", f"a stream of {EVENTS} events that come in one piece", 32, {**tea, "stream": True}),
-        Case("paced", f"a stream of {EVENTS} events, one every 5 ms", 32, {**tea, "stream": True, "user": "paced"}),
+        Case("paced", f"a stream of {EVENTS} events, one every 5 ms", 32, {**slow, "stream": True}, PACED_SECONDS),
         Case("50k", "a prompt of 50 kB", 16, _chat("The quick brown fox jumps over the lazy dog. " * 1150)),
         Case("2mb", "a prompt with a picture of 2 MB", 4, _chat(picture)),
     ]

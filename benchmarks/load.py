@@ -13,6 +13,7 @@ import json
 import re
 import sys
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import uvloop
 
@@ -41,8 +42,7 @@ class Slice:
     """The work of one order."""
 
     def __init__(self, order: Order, loop: asyncio.AbstractEventLoop) -> None:
-        with open(order.request_file, "rb") as file:  # noqa: PTH123  pathlib would be the only reason to import it
-            self.request = file.read()
+        self.request = Path(order.request_file).read_bytes()
         self.outcome = Outcome()
         self.over: asyncio.Future[None] = loop.create_future()
         self._loop = loop
