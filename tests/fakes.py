@@ -27,6 +27,7 @@ class FakeLauncher:
         self.replicas: dict[str, LaunchedReplica] = {}
         self.started: list[tuple[str, int]] = []
         self.stopped: list[str] = []
+        self.amended: list[str] = []
         self.may_stop = asyncio.Event()
         self.may_stop.set()
         self.refuses: Exception | None = None
@@ -54,6 +55,10 @@ class FakeLauncher:
         assert spec.id not in self.replicas or not self.replicas[spec.id].alive, f"{spec.id} runs already"
         self.started.append((spec.id, spec.generation))
         self.replicas[spec.id] = LaunchedReplica(spec=spec, alive=True, worker_pid=1)
+
+    async def amend(self, spec: ReplicaSpec) -> None:
+        self.amended.append(spec.id)
+        self.replicas[spec.id] = dataclasses.replace(self.replicas[spec.id], spec=spec)
 
     async def stop(
         self,

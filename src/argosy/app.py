@@ -94,10 +94,17 @@ def compose_gateway(
     from argosy.gateway.openai import OpenAISurface  # noqa: PLC0415
     from argosy.gateway.prober import Prober  # noqa: PLC0415
     from argosy.gateway.relay import Relay  # noqa: PLC0415
+    from argosy.gateway.throughput import Throughput  # noqa: PLC0415
     from argosy.gateway.time_limits import TimeKeeper  # noqa: PLC0415
     from argosy.gateway.upstreams import Upstreams  # noqa: PLC0415
     from argosy.registry.registry import Registry  # noqa: PLC0415
     from argosy.wire.client import Client  # noqa: PLC0415
+
+    throughput = Throughput(clock)
+
+    def ended(call: Call) -> None:
+        throughput.ended(call)
+        on_end(call)
 
     registry = Registry()
     registry.apply_table(settings.table, clock())
@@ -112,7 +119,7 @@ def compose_gateway(
             gatekeeper,
             max_body_bytes=settings.max_body_bytes,
             clock=clock,
-            on_end=on_end,
+            on_end=ended,
         ),
         fleet=FleetSurface(
             registry=registry,
@@ -122,6 +129,7 @@ def compose_gateway(
             client=Client(),
             clock=clock,
             on_table=on_table,
+            rates=throughput.rates,
         ),
         gatekeeper=gatekeeper,
         upstreams=upstreams,

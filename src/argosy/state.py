@@ -46,6 +46,8 @@ class DesiredState(msgspec.Struct, frozen=True, kw_only=True):
     fleet: dict[str, Any]  # argosy.config.schema.Fleet as JSON, defaults left out
     revision: int  # Unix milliseconds of the change, always growing
     stopped: list[str] = []  # deployments, by `argosy stop`
+    drained: list[str] = []  # replicas, by `argosy drain`
+    restarts: dict[str, int] = {}  # deployment → the revision by which `argosy restart` asked for it last
 
 
 def quoted(name: str) -> str:
@@ -57,9 +59,15 @@ def unquoted(file_name: str) -> str:
     return urllib.parse.unquote(file_name)
 
 
+def private_folder(path: Path) -> None:
+    """Makes it with all its parents, each for its owner only: mkdir's `mode` is for the last part alone."""
+    for missing in reversed([each for each in (path, *path.parents) if not each.is_dir()]):
+        missing.mkdir(mode=0o700, exist_ok=True)
+
+
 def write_json(path: Path, value: Any) -> None:
     """Whole or not at all, mode 0600, folders made (0700)."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private_folder(path.parent)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -167,7 +175,7 @@ class FleetFolder:
     def set_secret(self, name: str, value: str) -> None:
         """One that the user gave; it replaces the one that was there."""
         path = self.root / "secrets" / name
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private_folder(path.parent)
         handle, temporary = tempfile.mkstemp(dir=path.parent)  # 0600
         with os.fdopen(handle, "w") as file:
             file.write(f"{value}\n")
@@ -176,7 +184,7 @@ class FleetFolder:
     def make_secret(self, name: str) -> str:
         """The secret of that name, made at the first call; two callers at once get the same one."""
         path = self.root / "secrets" / name
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private_folder(path.parent)
         handle, temporary = tempfile.mkstemp(dir=path.parent)  # 0600
         with os.fdopen(handle, "w") as file:
             file.write(f"{'sk-argosy-' if name == 'client_key' else ''}{secrets.token_urlsafe(32)}\n")

@@ -120,7 +120,7 @@ deployments:
 """
     )
     up = argosy.run("up", "-d")
-    assert "a: changed (aliases)" in up.stdout
+    assert "a: changed without a restart (aliases)" in up.stdout
     assert "b: removed" in up.stdout
     assert "c: new" in up.stdout
     after = argosy.replicas()
@@ -140,7 +140,7 @@ def test_a_changed_gateway_port_moves_the_door_and_no_engine(argosy: Argosy) -> 
         port = free.getsockname()[1]
     argosy.file(TWO.replace("port: 0", f"port: {port}"))
     up = argosy.run("up", "-d")
-    assert "gateway: changed (port)" in up.stdout
+    assert f"gateway: changed, no engine restarts (port 0 → {port})" in up.stdout
     until(lambda: argosy.ps()["gateways"][0]["address"] == f"http://127.0.0.1:{port}")
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
         assert answer.status == 200

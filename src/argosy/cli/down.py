@@ -61,14 +61,15 @@ async def _take_down_by_folder(folder: FleetFolder, *, now: bool) -> None:
     from argosy.config.schema import Fleet
     from argosy.fleet.endings import end_process
     from argosy.fleet.local import LocalLauncher
-    from argosy.fleet.observer import controller_of, desired_fleet
+    from argosy.fleet.observer import controller_of, desired_of
     from argosy.fleet.shutdown import take_down as take_down_fleet
 
     hurry = asyncio.Event()
     if now:
         hurry.set()
     asyncio.get_running_loop().add_signal_handler(signal.SIGINT, hurry.set)
-    fleet, _ = desired_fleet(folder) or (Fleet(name=folder.name), [])
+    desired = desired_of(folder)
+    fleet = desired.fleet if desired is not None else Fleet(name=folder.name)
     if (record := controller_of(folder)) is not None:  # it lives and does not answer
         await end_process(record.identity, polite_seconds=fleet.grace, hurry=hurry)
     launcher = LocalLauncher(folder)

@@ -14,6 +14,7 @@ from argosy.state import FleetFolder, Home
 
 if TYPE_CHECKING:
     from argosy.fleet.client import ControllerClient
+    from argosy.protocol.admin import FleetReport
     from argosy.wire.client import Client
 
 
@@ -87,6 +88,17 @@ async def controller_client(folder: FleetFolder, client: Client) -> AsyncIterato
         if record.identity.alive:
             raise NotRunningError(f"the controller of fleet {folder.name} does not answer: {error}") from error
         raise NotRunningError(gone) from error
+
+
+async def report_of(folder: FleetFolder, environment: Environment, client: Client) -> FleetReport:
+    """By the fleet's controller; what can be seen without it where none answers."""
+    from argosy.fleet.observer import observed_report
+
+    try:
+        async with controller_client(folder, client) as controller:
+            return await controller.report()
+    except NotRunningError:
+        return await observed_report(folder, client, admin_key=admin_key(folder, environment))
 
 
 def _names(folders: list[FleetFolder]) -> str:

@@ -18,6 +18,7 @@ def ps(
 ) -> None:
     """Show deployments and replicas, their state and its reason."""
     import asyncio
+    import time
 
     import msgspec
 
@@ -27,24 +28,21 @@ def ps(
     environment = read_environment()
     if fleet is None and not as_json and len(several := running_fleets(environment)) > 1:
         reports = [asyncio.run(_report(folder, environment)) for folder in several]
-        print("\n\n".join(map(fleet_text, reports)))
+        print("\n\n".join(fleet_text(report, time.time()) for report in reports))
         return
     report = asyncio.run(_report(running_fleet(environment, fleet), environment))
-    print(msgspec.json.format(msgspec.json.encode(report), indent=2).decode() if as_json else fleet_text(report))
+    if as_json:
+        print(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
+    else:
+        print(fleet_text(report, time.time()))
 
 
 async def _report(folder: FleetFolder, environment: Environment) -> FleetReport:
-    from argosy.cli.fleets import admin_key, controller_client
-    from argosy.errors import NotRunningError
-    from argosy.fleet.observer import observed_report
+    from argosy.cli.fleets import report_of
     from argosy.wire.client import Client
 
     client = Client()
     try:
-        try:
-            async with controller_client(folder, client) as controller:
-                return await controller.report()
-        except NotRunningError:  # then what can be seen without it
-            return await observed_report(folder, client, admin_key=admin_key(folder, environment))
+        return await report_of(folder, environment, client)
     finally:
         await client.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from argosy.cli.figures import bytes_text, rate_text, uptime_text
 from argosy.protocol.admin import Event, FleetReport, ReplicaReport
 
 _LONGEST_REASON = 100
@@ -15,17 +16,17 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def fleet_text(report: FleetReport) -> str:
-    """What `argosy ps` prints of one fleet."""
+def fleet_text(report: FleetReport, now: float) -> str:
+    """What `argosy ps` prints of one fleet. `now`: Unix seconds."""
     lines = [f"fleet {report.name}"]
     processes = [("gateway", each) for each in report.gateways] + [("controller", report.controller)]
     for name, process in processes:
         where = f" at {process.address}" if process.address and name == "gateway" else ""
         pid = f", pid {process.pid}" if process.pid else ""
         restarts = f", {process.restarts} restarts" if process.restarts else ""
-        why = f": {process.reason}" if process.reason and process.state != "gone" else ""
-        gone = f" — {process.reason}" if process.reason and process.state == "gone" else ""
-        lines.append(f"{name}: {process.state}{where}{pid}{restarts}{why}{gone}")
+        dash = " — " if process.state in ("gone", "none") else ": "
+        why = f"{dash}{process.reason}" if process.reason else ""
+        lines.append(f"{name}: {process.state}{where}{pid}{restarts}{why}")
     if not report.deployments:
         return "\n".join([*lines, "no deployments"])
     rows = []
@@ -33,9 +34,10 @@ def fleet_text(report: FleetReport) -> str:
         aliases = f" ({', '.join(deployment.aliases)})" if deployment.aliases else ""
         waiting = f"{deployment.waiting} waiting" if deployment.waiting else ""
         state = "stopped" if deployment.stopped else f"{deployment.ready}/{deployment.wanted} ready"
-        rows.append([f"{deployment.name}{aliases}", state, deployment.engine, "", "", "", waiting])
-        rows += [_row(replica) for replica in deployment.replicas]
-    header = ["NAME", "STATE", "ENGINE/ADDRESS", "PID", "IN FLIGHT", "RESTARTS", "REASON"]
+        rows.append([f"{deployment.name}{aliases}", state, deployment.engine, *[""] * 6, waiting])
+        rows += [_row(replica, now) for replica in deployment.replicas]
+    header = ["NAME", "STATE", "ENGINE/ADDRESS", "PID", "IN FLIGHT", "TOKENS/S", "MEMORY", "UPTIME", "RESTARTS"]
+    header.append("REASON")
     return "\n".join([*lines, "", table(header, rows)])
 
 
@@ -44,7 +46,7 @@ def event_line(event: Event) -> str:
     return f"{event.name}  {event.state}{f'  {event.reason}' if event.reason else ''}"
 
 
-def _row(replica: ReplicaReport) -> list[str]:
+def _row(replica: ReplicaReport, now: float) -> list[str]:
     pid = replica.engine_pid or replica.worker_pid
     return [
         f"  {replica.id}",
@@ -52,11 +54,14 @@ def _row(replica: ReplicaReport) -> list[str]:
         replica.address or "",
         str(pid or ""),
         str(replica.in_flight or ""),
+        rate_text(replica.tokens_per_second),
+        bytes_text(replica.memory_bytes),
+        uptime_text(replica, now),
         str(replica.restarts or ""),
-        _one_line(replica.reason),
+        one_line(replica.reason),
     ]
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= _LONGEST_REASON else f"{line[: _LONGEST_REASON - 1]}…"

@@ -70,8 +70,8 @@ def _prepare(folder: FleetFolder, wanted: Fleet, environment: Environment) -> No
     """Whatever can be known to go wrong is found here, before anything starts; and what changes is said."""
     from argosy.app import make_client_key
     from argosy.fleet.address import port_of
-    from argosy.fleet.observer import controller_of, desired_fleet, runs
-    from argosy.fleet.planner import changes
+    from argosy.fleet.difference import difference_text
+    from argosy.fleet.observer import controller_of, desired_of, runs
     from argosy.fleet.port import check_port
     from argosy.state import Home, ProcessRecord, read_json
 
@@ -84,10 +84,9 @@ def _prepare(folder: FleetFolder, wanted: Fleet, environment: Environment) -> No
         print(f"client key (made just now, shown once): {made}")
     if not runs(folder):
         return
-    known = desired_fleet(folder)
+    known = desired_of(folder)
     if controller_of(folder) is None:
         print(f"fleet {folder.name} runs without its controller: adopting what runs")
     else:
         print(f"fleet {folder.name} runs already")
-    difference = changes(known[0], known[1], wanted) if known else []
-    print("\n".join([f"  {change}" for change in difference]) if difference else "  nothing changes")
+    print(difference_text(known, wanted) if known else "  nothing changes")

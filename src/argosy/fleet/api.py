@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import hmac
+import re
 import socket
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -45,6 +46,15 @@ def controller_app(controller: Controller, *, admin_key: str, environment: Envir
     async def start(request: Request) -> Response:
         return _json(await controller.start(request.path_params["name"]))
 
+    async def scale(request: Request) -> Response:
+        return _json(await controller.scale(request.path_params["name"], _replicas(request)))
+
+    async def restart(request: Request) -> Response:
+        return _json(await controller.restart(request.path_params["name"]))
+
+    async def drain(request: Request) -> Response:
+        return _json(await controller.drain(request.path_params["replica"]))
+
     async def down(request: Request) -> Response:
         controller.down(now=request.query_params.get("now") == "1")
         return _json({})
@@ -59,6 +69,9 @@ def controller_app(controller: Controller, *, admin_key: str, environment: Envir
         Route("/argosy/v1/fleet/events", events, methods=["GET"]),
         Route("/argosy/v1/fleet/stop/{name:path}", stop, methods=["POST"]),
         Route("/argosy/v1/fleet/start/{name:path}", start, methods=["POST"]),
+        Route("/argosy/v1/fleet/scale/{name:path}", scale, methods=["POST"]),
+        Route("/argosy/v1/fleet/restart/{name:path}", restart, methods=["POST"]),
+        Route("/argosy/v1/fleet/drain/{replica:path}", drain, methods=["POST"]),
         Route("/argosy/v1/fleet/down", down, methods=["POST"]),
     ]
     return Starlette(
@@ -109,6 +122,13 @@ async def _body(request: Request) -> bytes:
         if len(body) > _LARGEST_BODY:
             raise BadRequestError(f"a fleet of more than {_LARGEST_BODY} bytes is not taken")
     return body
+
+
+def _replicas(request: Request) -> int:
+    given = request.query_params.get("replicas", "")
+    if not re.fullmatch(r"\d{1,9}", given, re.ASCII):
+        raise BadRequestError(f"scale wants ?replicas=N, a whole number; got {given!r}")
+    return int(given)
 
 
 def _decoded(body: bytes, shape: type[T]) -> T:

@@ -89,6 +89,7 @@ def _start(folder: FleetFolder, fleet: Fleet, variables: Mapping[str, str]) -> D
     wanted = DesiredState(
         fleet=fleet.model_dump(mode="json", exclude_defaults=True),
         revision=max(now, before.revision + 1 if before else 0),
+        restarts=before.restarts if before else {},  # one that a dead controller had begun is carried on
     )
     write_json(folder.request, wanted)
     return start_detached(

@@ -35,8 +35,17 @@ class ControllerClient:
     async def stop(self, deployment: str) -> FleetReport:
         return _report(await self._ask("POST", f"/stop/{urllib.parse.quote(deployment)}"))
 
-    async def start(self, deployment: str) -> FleetReport:
-        return _report(await self._ask("POST", f"/start/{urllib.parse.quote(deployment)}"))
+    async def start(self, name: str) -> FleetReport:
+        return _report(await self._ask("POST", f"/start/{urllib.parse.quote(name)}"))
+
+    async def scale(self, deployment: str, replicas: int) -> FleetReport:
+        return _report(await self._ask("POST", f"/scale/{urllib.parse.quote(deployment)}?replicas={replicas}"))
+
+    async def restart(self, deployment: str) -> FleetReport:
+        return _report(await self._ask("POST", f"/restart/{urllib.parse.quote(deployment)}"))
+
+    async def drain(self, replica: str) -> FleetReport:
+        return _report(await self._ask("POST", f"/drain/{urllib.parse.quote(replica)}"))
 
     async def down(self, *, now: bool = False) -> None:
         await self._ask("POST", "/down?now=1" if now else "/down")

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from argosy.config.schema import Fleet
-from argosy.errors import ArgosyError, NotFoundError, UnavailableError
+from argosy.errors import ArgosyError, UnavailableError
 from argosy.fleet.address import is_wildcard
+from argosy.fleet.desired import Desired
 from argosy.fleet.gateway_process import GatewayProcess
 from argosy.fleet.launcher import LaunchedReplica, Launcher
 from argosy.fleet.planner import deployment_of, plan, records, remotes
 from argosy.fleet.report import Absence, changes, fleet_report, snapshot
+from argosy.fleet.rollout import Rollout
 from argosy.fleet.settlement import settlement
 from argosy.fleet.shutdown import take_down
 from argosy.fleet.upkeep import Step, Upkeep
@@ -57,8 +59,7 @@ class Controller:
         self._own = own
         self._changed = changed
         self._clock = clock
-        self._desired = desired
-        self._fleet = Fleet.model_validate(desired.fleet)
+        self._desired = Desired.of(desired)
         self._upkeeps: dict[str, Upkeep] = {}
         self._stops: dict[str, asyncio.Task[None]] = {}
         self._waiters: list[asyncio.Future[None]] = []
@@ -71,7 +72,7 @@ class Controller:
         self._fleet_event: Event | None = None
         self.events = EventStream()
         if before is not None:
-            gateway.renew(outdated=_gateway_outdated(before, self._fleet))
+            gateway.renew(outdated=_gateway_outdated(before, self._desired.fleet))
 
     # asked by others
 
@@ -84,20 +85,33 @@ class Controller:
 
     async def apply(self, fleet: Fleet) -> FleetReport:
         """Wants another fleet. Whatever failed before is tried again, whatever was stopped is started."""
-        self._gateway.renew(outdated=_gateway_outdated(self._fleet, fleet))
-        self._upkeeps = {
-            replica: upkeep for replica, upkeep in self._upkeeps.items() if not upkeep.failed and upkeep.due is None
-        }
+        desired = self._desired.applied(fleet, _now())
+        self._gateway.renew(outdated=_gateway_outdated(self._desired.fleet, fleet))
+        self._try_again(self._upkeeps)
         _log.info("fleet.applied", deployments=len(fleet.deployments))
-        return await self._want(fleet, [])
+        return await self._want(desired)
 
     async def stop(self, deployment: str) -> FleetReport:
-        self._check_known(deployment)
-        return await self._want(self._fleet, sorted({*self._desired.stopped, deployment}))
+        return await self._want(self._desired.with_stopped(deployment, _now()))
 
-    async def start(self, deployment: str) -> FleetReport:
-        self._check_known(deployment)
-        return await self._want(self._fleet, [name for name in self._desired.stopped if name != deployment])
+    async def start(self, name: str) -> FleetReport:
+        """A deployment, or one replica that was drained. What failed of it is tried again."""
+        desired = self._desired.with_started(name, _now())
+        self._try_again(replica for replica in self._upkeeps if name in (replica, deployment_of(replica)))
+        return await self._want(desired)
+
+    async def scale(self, deployment: str, replicas: int) -> FleetReport:
+        return await self._want(self._desired.with_replicas(deployment, replicas, _now()))
+
+    async def restart(self, deployment: str) -> FleetReport:
+        """Every replica is replaced, one after the other; what failed is tried again."""
+        desired = self._desired.with_restart(deployment, _now())
+        self._try_again(replica for replica in self._upkeeps if deployment == deployment_of(replica))
+        return await self._want(desired)
+
+    async def drain(self, replica: str) -> FleetReport:
+        """It finishes what it has, ends, and stays out until it is started, scaled or the fleet is applied again."""
+        return await self._want(self._desired.with_drained(replica, _now()))
 
     def down(self, *, now: bool) -> None:
         """Takes the fleet down; `now` gives running requests no time, also while others were given some."""
@@ -114,7 +128,7 @@ class Controller:
 
     async def run(self) -> None:
         """Until `down`, then until all is gone."""
-        self._gateway.sweep(self._fleet.grace)
+        self._gateway.sweep(self._desired.fleet.grace)
         helpers = [asyncio.create_task(self._listen()), asyncio.create_task(self._tell())]
         try:
             while not self._ending.is_set():
@@ -136,21 +150,24 @@ class Controller:
             await self._launcher.close()
 
     async def _pass(self) -> None:
-        now = self._clock()
-        self._gateway.keep(self._fleet.gateway, now, grace_seconds=self._fleet.grace)
+        now, desired = self._clock(), self._desired
+        self._gateway.keep(desired.fleet.gateway, now, grace_seconds=desired.fleet.grace)
         await self._look()
         specs = plan(
-            self._fleet,
-            self._desired.stopped,
+            desired.fleet,
+            desired.stopped,
             {each.id: each.spec for each in self._launched.values()},
             nodes=await self._launcher.nodes(),
             gateways=[self._gateway.address] if self._gateway.address else [],
-            revision=self._desired.revision,
+            revision=desired.revision,
+            drained=desired.drained,
+            restarts=desired.restarts,
         )
         self._wanted = {spec.id: spec for spec in specs}
         self._upkeeps = {replica: self._upkeeps.get(replica, Upkeep()) for replica in self._wanted}
         for replica, found in self._launched.items():
-            if found.alive and replica not in self._wanted:
+            unwanted = found.alive and replica not in self._wanted
+            if unwanted and (replica in desired.drained or self._rollout().may_leave(found)):
                 self._stop(found)
         for spec in specs:
             if spec.id not in self._stops:
@@ -165,8 +182,11 @@ class Controller:
         step = upkeep.step(spec, found, now, lambda: self._launcher.last_lines(spec.id))
         if upkeep.failed and not failed:
             _log.warning("replica.failed", replica=spec.id, reason=upkeep.reason)
-        if step is Step.REPLACE and found is not None and self._may_replace(found):
+        if step is Step.REPLACE and found is not None and self._rollout().may_replace(found):
             self._stop(found)
+        elif step is Step.LEAVE and found is not None and found.alive and _amended(found.spec, spec):
+            await self._launcher.amend(spec)
+            _log.info("replica.amended", replica=spec.id)
         elif step is Step.START and spec.gateways:  # a worker without a gateway would be heard by nobody
             try:
                 await self._launcher.start(spec)
@@ -177,23 +197,23 @@ class Controller:
                 upkeep.started(now)
                 _log.info("replica.started", replica=spec.id, generation=spec.generation)
 
-    def _may_replace(self, found: LaunchedReplica) -> bool:
-        """One ready replica of a deployment at a time, and only while all others serve: the model stays up."""
-        name = deployment_of(found.id)
-        others = [each for each in self._wanted.values() if each.deployment.name == name and each.id != found.id]
-        if not found.ready or not others:
-            return True
-        return all(
-            (other := self._launched.get(each.id)) is not None and other.ready and each.id not in self._stops
-            for each in others
-        )
+    def _rollout(self) -> Rollout:
+        return Rollout(self._wanted, self._launched, self._stops.keys())
+
+    def _try_again(self, replicas: Iterable[str]) -> None:
+        """Forgets that they failed, or that they wait to be started."""
+        for replica in list(replicas):
+            if self._upkeeps[replica].failed or self._upkeeps[replica].due is not None:
+                del self._upkeeps[replica]
 
     def _stop(self, found: LaunchedReplica) -> None:
         if found.id in self._stops:
             return
         _log.info("replica.stopping", replica=found.id, generation=found.spec.generation)
         task = asyncio.create_task(
-            self._launcher.stop(found.id, found.spec.generation, grace_seconds=self._fleet.grace, hurry=self._hurry)
+            self._launcher.stop(
+                found.id, found.spec.generation, grace_seconds=self._desired.fleet.grace, hurry=self._hurry
+            )
         )
         self._stops[found.id] = task
 
@@ -223,8 +243,9 @@ class Controller:
         ending = Absence(ReplicaState.STOPPED) if self._ending.is_set() else None
         return fleet_report(
             self._folder.name,
-            self._fleet,
+            self._desired.fleet,
             self._desired.stopped,
+            drained=self._desired.drained,
             launched=self._launched,
             absences={replica: ending or upkeep.absence for replica, upkeep in self._upkeeps.items()},
             gateways=[self._gateway.report()],
@@ -256,15 +277,15 @@ class Controller:
                 self._changed.set()
 
     def _table(self) -> FleetTable:
-        address = self._gateway.address
+        address, desired = self._gateway.address, self._desired
         failed = {replica: upkeep.reason for replica, upkeep in self._upkeeps.items() if upkeep.failed}
         return FleetTable(
-            revision=self._desired.revision,
+            revision=desired.revision,
             # A wildcard address says nothing to workers on other machines: no change for them.
-            gateways=[address] if address and not is_wildcard(self._fleet.gateway.host) else [],
+            gateways=[address] if address and not is_wildcard(desired.fleet.gateway.host) else [],
             controller=self._address,
-            deployments=records(self._fleet, self._desired.stopped, revision=self._desired.revision),
-            remotes=remotes(self._fleet),
+            deployments=records(desired.fleet, desired.stopped, revision=desired.revision, drained=desired.drained),
+            remotes=remotes(desired.fleet),
             failed=failed,
         )
 
@@ -276,18 +297,12 @@ class Controller:
         longest = _GATEWAY_LOOK_SECONDS if self._gateway.starting else _PASS_SECONDS
         await _set_within(self._changed, max(0.01, min([longest, *(seconds for seconds in due if seconds > 0)])))
 
-    async def _want(self, fleet: Fleet, stopped: list[str]) -> FleetReport:
+    async def _want(self, desired: Desired) -> FleetReport:
         """Sets what is wanted and returns the report of the first pass that has seen it."""
         if self._ending.is_set():
             raise self._goes_down()
-        revision = max(time.time_ns() // 1_000_000, self._desired.revision + 1)
-        self._fleet = fleet
-        self._desired = DesiredState(
-            fleet=fleet.model_dump(mode="json", exclude_defaults=True),
-            revision=revision,
-            stopped=[name for name in stopped if name in fleet.deployments],
-        )
-        write_json(self._folder.desired, self._desired)
+        self._desired = desired
+        write_json(self._folder.desired, desired.state())
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         self._changed.set()
@@ -298,7 +313,7 @@ class Controller:
         _log.info("fleet.stopping", now=self._hurry.is_set())
         self._publish()
         down = asyncio.create_task(
-            take_down(self._folder, self._launcher, grace_seconds=self._fleet.grace, hurry=self._hurry)
+            take_down(self._folder, self._launcher, grace_seconds=self._desired.fleet.grace, hurry=self._hurry)
         )
         while not down.done():
             await asyncio.wait({down}, timeout=_PASS_SECONDS / 2)
@@ -312,15 +327,21 @@ class Controller:
     def _goes_down(self) -> UnavailableError:
         return UnavailableError(f"fleet {self._folder.name} is being taken down")
 
-    def _check_known(self, deployment: str) -> None:
-        if deployment not in self._fleet.deployments:
-            known = ", ".join(self._fleet.deployments) or "none"
-            raise NotFoundError(f"the fleet has no deployment {deployment!r}; it has: {known}")
-
 
 def _gateway_outdated(before: Fleet, after: Fleet) -> bool:
     """Whether a gateway that runs needs another start, besides for its port (its record tells that)."""
     return before.gateway.model_copy(update={"port": 0}) != after.gateway.model_copy(update={"port": 0})
+
+
+def _amended(running: ReplicaSpec, wanted: ReplicaSpec) -> bool:
+    """Whether something differs that its worker takes without another start: the planner left it its generation."""
+    now, then = (running.config, running.grace_seconds), (wanted.config, wanted.grace_seconds)
+    return running.generation == wanted.generation and now != then
+
+
+def _now() -> int:
+    """Unix milliseconds: revisions."""
+    return time.time_ns() // 1_000_000
 
 
 def _notable(views: Sequence[ReplicaView]) -> object:

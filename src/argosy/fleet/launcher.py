@@ -49,6 +49,10 @@ class Launcher(Protocol):
         """Accepted, not ready; nothing happens when it runs already. Raises OSError when it cannot be started."""
         ...
 
+    async def amend(self, spec: ReplicaSpec) -> None:
+        """Tells the running worker of this generation what has changed that needs no other start. Raises OSError."""
+        ...
+
     async def stop(
         self,
         replica: str,

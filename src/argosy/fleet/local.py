@@ -63,6 +63,9 @@ class LocalLauncher:
         self._children[child.identity] = child
         self._watch(child.identity, spec.id)
 
+    async def amend(self, spec: ReplicaSpec) -> None:
+        write_json(self._folder.replica(spec.id).spec, spec)  # the worker looks at it once a second
+
     async def stop(
         self,
         replica: str,

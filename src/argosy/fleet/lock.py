@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 
 from argosy.errors import InputError
-from argosy.state import FleetFolder
+from argosy.state import FleetFolder, private_folder
 
 
 class LockedError(InputError):
@@ -18,7 +18,7 @@ class LockedError(InputError):
 @contextlib.contextmanager
 def only_controller(folder: FleetFolder) -> Iterator[None]:
     """Raises LockedError where another process holds it."""
-    folder.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private_folder(folder.root)
     handle = os.open(folder.controller_lock, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         try:

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from argosy.config.schema import Fleet
 from argosy.errors import InputError, UpstreamError
+from argosy.fleet.desired import Desired
 from argosy.fleet.launcher import LaunchedReplica
 from argosy.fleet.local import LocalLauncher
 from argosy.fleet.planner import planned_id
@@ -28,16 +29,20 @@ def controller_of(folder: FleetFolder) -> ProcessRecord | None:
     return record if record is not None and record.identity.alive else None
 
 
-def desired_fleet(folder: FleetFolder) -> tuple[Fleet, list[str]] | None:
-    """What was asked for last, and what of it is stopped; None when nothing is asked for. Raises InputError."""
-    desired = read_json(folder.desired, DesiredState)
-    return None if desired is None else (fleet_of(desired, folder), desired.stopped)
+def desired_of(folder: FleetFolder) -> Desired | None:
+    """What was asked for last; None when nothing is asked for. Raises InputError."""
+    state = read_json(folder.desired, DesiredState)
+    return None if state is None else _read(state, folder)
 
 
 def fleet_of(desired: DesiredState, folder: FleetFolder) -> Fleet:
     """Raises InputError for a state that another version of Argosy wrote and this one cannot read."""
+    return _read(desired, folder).fleet
+
+
+def _read(state: DesiredState, folder: FleetFolder) -> Desired:
     try:
-        return Fleet.model_validate(desired.fleet)
+        return Desired.of(state)
     except ValidationError as error:
         raise InputError(
             f"{folder.desired} is not of this version of Argosy ({error.error_count()} fault(s)): take the fleet down"
@@ -52,7 +57,7 @@ def runs(folder: FleetFolder) -> bool:
 
 async def observed_report(folder: FleetFolder, client: Client, *, admin_key: str | None) -> FleetReport:
     """From files alone, plus what the gateway says when it answers."""
-    fleet, stopped = desired_fleet(folder) or (Fleet(name=folder.name), [])
+    desired = desired_of(folder) or Desired(Fleet(name=folder.name), 0)
     launcher = LocalLauncher(folder)
     try:
         launched = {each.id: each for each in await launcher.list()}
@@ -60,8 +65,9 @@ async def observed_report(folder: FleetFolder, client: Client, *, admin_key: str
         await launcher.close()
     return fleet_report(
         folder.name,
-        fleet,
-        stopped,
+        desired.fleet,
+        desired.stopped,
+        drained=desired.drained,
         launched=launched,
         absences={replica: _absence(found) for replica, found in launched.items()},
         gateways=[_gateway(folder)],
@@ -88,6 +94,8 @@ def _gateway(folder: FleetFolder) -> ProcessReport:
 
 def _controller(folder: FleetFolder) -> ProcessReport:
     record = controller_of(folder)
+    if record is None and not folder.desired.exists():  # a controller writes down what is wanted before anything else
+        return ProcessReport(state="none", reason="a gateway alone")
     if record is None:
         return ProcessReport(state="gone", reason="what runs keeps running; `argosy up` adopts it")
     return ProcessReport(

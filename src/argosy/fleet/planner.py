@@ -1,10 +1,11 @@
-"""Decides which replicas a fleet wants, and what differs between two fleets. Pure: no I/O, no clock."""
+"""Decides which replicas a fleet wants, and which of them must be replaced. Pure: no I/O, no clock."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from argosy.config.load import deployment_record
 from argosy.config.schema import Deployment, Fleet
@@ -12,8 +13,9 @@ from argosy.fleet.launcher import NodeInfo
 from argosy.protocol.deployment import DeploymentRecord, RemoteRecord
 from argosy.protocol.replica import ReplicaSpec
 
-# The gateway alone uses these, and the controller's push tells it: changing them restarts nothing.
-_ROUTING_ONLY = frozenset({"aliases", "max_queue", "policy", "replicas", "timeouts"})
+# Changing these restarts nothing: the controller's push tells the gateway, an amended spec the worker.
+_SHAPING = {"defaults", "max_tokens_ceiling", "system_prompt"}
+_LIVE = frozenset({"aliases", "concurrency", "max_queue", "policy", "replicas", "timeouts", "weight", *_SHAPING})
 
 
 def replica_id(deployment: str, index: int) -> str:
@@ -43,20 +45,27 @@ def plan(
     nodes: Sequence[NodeInfo],
     gateways: Sequence[str],
     revision: int,
+    drained: Collection[str] = (),
+    restarts: Mapping[str, int] | None = None,
 ) -> list[ReplicaSpec]:
-    """Every replica that should run. One whose worker or engine would do otherwise than its current spec says gets the
-    next generation; all others keep theirs."""
+    """Every replica that should run. One whose engine would do otherwise than its current spec says, or was started
+    before its restart was asked for (`restarts`: deployment → revision), gets the next generation; all others keep
+    theirs."""
     node = nodes[0].name if nodes else None
     wanted = []
     for name, deployment in fleet.deployments.items():
         if name in stopped or deployment.engine_name == "remote":
             continue
-        record = deployment_record(name, deployment, revision=revision)
+        record = _record(name, deployment, drained, revision=revision)
         config = config_of(deployment)
+        restart = (restarts or {}).get(name, 0)
         for index in range(deployment.replicas):
             replica = replica_id(name, index)
+            if replica in drained:
+                continue
             before = current.get(replica)
-            generation = 1 if before is None else before.generation + (not _same_work(before.config, config))
+            anew = before is None or not _same_work(before.config, config) or before.restart < restart
+            generation = 1 if before is None else before.generation + anew
             wanted.append(
                 ReplicaSpec(
                     id=replica,
@@ -66,15 +75,18 @@ def plan(
                     gateways=list(gateways),
                     grace_seconds=fleet.grace,
                     node=node,
+                    restart=restart if before is None or anew else before.restart,
                 )
             )
     return wanted
 
 
-def records(fleet: Fleet, stopped: Collection[str], *, revision: int) -> list[DeploymentRecord]:
+def records(
+    fleet: Fleet, stopped: Collection[str], *, revision: int, drained: Collection[str] = ()
+) -> list[DeploymentRecord]:
     """All deployments as the gateway knows them."""
     return [
-        deployment_record(name, deployment, revision=revision, stopped=name in stopped)
+        _record(name, deployment, drained, revision=revision, stopped=name in stopped)
         for name, deployment in fleet.deployments.items()
     ]
 
@@ -95,52 +107,23 @@ def remotes(fleet: Fleet) -> list[RemoteRecord]:
     ]
 
 
-@dataclass(frozen=True)
-class Change:
-    """What becomes of one deployment, or of the gateway, when another fleet is applied."""
-
-    name: str
-    kind: str  # new | removed | restarted | changed (nothing restarts) | started (it was stopped)
-    detail: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.name}: {self.kind}{f' ({self.detail})' if self.detail else ''}"
-
-
-def changes(old: Fleet, stopped: Collection[str], new: Fleet) -> list[Change]:
-    """The difference that applying `new` makes; deployments that stay as they are, are left out."""
-    found = []
-    if moved := _differing(_dump(old.gateway), _dump(new.gateway)):
-        found.append(Change("gateway", "changed", ", ".join(moved)))
-    for name in old.deployments:
-        if name not in new.deployments:
-            found.append(Change(name, "removed"))
-    for name, deployment in new.deployments.items():
-        before = old.deployments.get(name)
-        if before is None:
-            found.append(Change(name, "new", f"replicas {deployment.replicas}" if deployment.replicas != 1 else ""))
-            continue
-        fields = _differing(config_of(before), config_of(deployment))
-        if name in stopped:
-            found.append(Change(name, "started", ", ".join(fields)))
-        elif fields:
-            restarts = deployment.engine_name != "remote" and not _ROUTING_ONLY.issuperset(fields)
-            details = [
-                f"replicas {before.replicas} → {deployment.replicas}" if field == "replicas" else field
-                for field in fields
-            ]
-            found.append(Change(name, "restarted" if restarts else "changed", ", ".join(details)))
-    return found
+def restarts_nothing(fields: Collection[str]) -> bool:
+    """Whether a change of these fields of a deployment is told to what runs, instead of starting it anew."""
+    return _LIVE.issuperset(fields)
 
 
 def _same_work(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
-    return _ROUTING_ONLY.issuperset(_differing(before, after))
+    return restarts_nothing(differing(before, after))
 
 
-def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+def _record(
+    name: str, deployment: Deployment, drained: Collection[str], *, revision: int, stopped: bool = False
+) -> DeploymentRecord:
+    """A drained replica is not wanted: no gateway waits for it to call the deployment ready."""
+    record = deployment_record(name, deployment, revision=revision, stopped=stopped)
+    out = sum(replica_id(name, index) in drained for index in range(deployment.replicas))
+    return msgspec.structs.replace(record, replicas=record.replicas - out) if out else record
+
+
+def differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     return sorted(field for field in before.keys() | after.keys() if before.get(field) != after.get(field))
-
-
-def _dump(settings: Any) -> dict[str, Any]:
-    dumped: dict[str, Any] = settings.model_dump(mode="json")
-    return dumped

@@ -30,6 +30,7 @@ def fleet_report(
     absences: Mapping[str, Absence],
     gateways: Sequence[ProcessReport],
     controller: ProcessReport,
+    drained: Collection[str] = (),
     views: Iterable[ReplicaView] = (),
     waiting: Mapping[str, int] | None = None,
 ) -> FleetReport:
@@ -41,7 +42,8 @@ def fleet_report(
             deployment,
             stopped=each in stopped,
             launched=launched,
-            absences=absences,
+            absences={**absences, **{replica: _drained(replica) for replica in drained}},
+            drained=drained,
             seen=seen,
             waiting=(waiting or {}).get(each, 0),
         )
@@ -106,14 +108,16 @@ def _deployment(
     stopped: bool,
     launched: Mapping[str, LaunchedReplica],
     absences: Mapping[str, Absence],
+    drained: Collection[str],
     seen: Mapping[str, ReplicaView],
     waiting: int,
 ) -> DeploymentReport:
     remote = deployment.engine_name == "remote"
-    wanted = len(deployment.urls) if remote else deployment.replicas
+    planned = [] if remote else [replica_id(name, index) for index in range(deployment.replicas)]
+    wanted = len(deployment.urls) if remote else sum(each not in drained for each in planned)
     ids = {each.id for each in launched.values() if each.alive and deployment_of(each.id) == name}
-    if not stopped and not remote:
-        ids |= {replica_id(name, index) for index in range(wanted)}
+    if not stopped:
+        ids |= set(planned)
     replicas = [_replica(launched.get(each), absences.get(each), seen, id_=each) for each in ids]
     # What the controller started, it knows better: a gateway remembers silent ones for a while.
     joined = (view for view in seen.values() if view.deployment == name and (remote or not planned_id(view.id)))
@@ -151,6 +155,7 @@ def _replica(
     status = launched.status
     view = seen.get(launched.id)
     in_flight = view.in_flight if view else 0
+    tokens_per_second = view.tokens_per_second if view else 0.0
     if status is None:
         return ReplicaReport(
             id=launched.id,
@@ -158,6 +163,7 @@ def _replica(
             worker_pid=launched.worker_pid,
             restarts=absence.restarts,
             in_flight=in_flight,
+            tokens_per_second=tokens_per_second,
         )
     return ReplicaReport(
         id=launched.id,
@@ -171,6 +177,8 @@ def _replica(
         in_flight=in_flight,
         restarts=status.restarts + absence.restarts,
         since=status.since,
+        tokens_per_second=tokens_per_second,
+        memory_bytes=status.memory_bytes,
     )
 
 
@@ -188,7 +196,13 @@ def _viewed(view: ReplicaView) -> ReplicaReport:
         in_flight=view.in_flight,
         restarts=view.restarts,
         since=view.since,
+        tokens_per_second=view.tokens_per_second,
+        memory_bytes=view.memory_bytes,
     )
+
+
+def _drained(replica: str) -> Absence:
+    return Absence(ReplicaState.STOPPED, f"drained; `argosy start {replica}` brings it back")
 
 
 def _count_ready(replicas: Iterable[ReplicaReport]) -> int:

@@ -5,7 +5,7 @@ what is passed on to the controller. See protocol/admin.py and protocol/heartbea
 from __future__ import annotations
 
 import hmac
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TypeVar
@@ -48,6 +48,7 @@ class FleetSurface:
     client: Client
     clock: Callable[[], float]
     on_table: Callable[[FleetTable], None]
+    rates: Callable[[], Mapping[str, float]]  # replica id → tokens per second
 
     def routes(self) -> list[Route]:
         return [
@@ -93,7 +94,13 @@ class FleetSurface:
 
     async def replicas(self, request: Request) -> Response:
         self._check_admin(request)
-        return _json(self.registry.views())
+        rates = self.rates()
+        return _json(
+            [
+                msgspec.structs.replace(view, tokens_per_second=round(rates.get(view.id, 0.0), 1))
+                for view in self.registry.views()
+            ]
+        )
 
     async def pass_on(self, request: Request) -> Response:
         """To the controller, under its own address, with the admin key that it wants too."""

@@ -8,8 +8,14 @@ Everything here wants the admin key (`authorization: Bearer …`).
     GET  /argosy/v1/fleet            controller  FleetReport
     PUT  /argosy/v1/fleet            controller  FleetRequest → FleetReport: apply another fleet file
     GET  /argosy/v1/fleet/events     controller  SSE of Event
-    POST /argosy/v1/fleet/stop/NAME  controller  → FleetReport (also start/NAME)
-    POST /argosy/v1/fleet/down       controller  → {}; ?now=1 does not wait for running requests
+    POST /argosy/v1/fleet/stop/NAME      controller  → FleetReport
+    POST /argosy/v1/fleet/start/NAME     controller  → FleetReport; NAME: a deployment, or a replica that was drained
+    POST /argosy/v1/fleet/scale/NAME     controller  → FleetReport; ?replicas=N
+    POST /argosy/v1/fleet/restart/NAME   controller  → FleetReport
+    POST /argosy/v1/fleet/drain/REPLICA  controller  → FleetReport
+    POST /argosy/v1/fleet/down           controller  → {}; ?now=1 does not wait for running requests
+
+docs/reference/http.md tells it with examples.
 """
 
 from __future__ import annotations
@@ -54,6 +60,8 @@ class ReplicaView(msgspec.Struct, frozen=True, kw_only=True):
     engine_pid: int | None = None
     restarts: int = 0
     since: float = 0.0
+    tokens_per_second: float = 0.0  # generated, through this gateway, over the last seconds
+    memory_bytes: int | None = None
 
 
 class ReplicaReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,7 +75,9 @@ class ReplicaReport(msgspec.Struct, frozen=True, kw_only=True):
     engine_pid: int | None = None
     in_flight: int = 0
     restarts: int = 0  # of its engine and of its worker together
-    since: float = 0.0
+    since: float = 0.0  # when this state began, Unix seconds
+    tokens_per_second: float = 0.0  # generated, over the last seconds
+    memory_bytes: int | None = None  # of the engine and all below it; None: not known
 
 
 class DeploymentReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,7 +93,7 @@ class DeploymentReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProcessReport(msgspec.Struct, frozen=True, kw_only=True):
-    state: str  # running | starting | backoff | failed | gone
+    state: str  # running | starting | backoff | failed | gone | none (there never was one)
     pid: int | None = None
     address: str | None = None
     reason: str = ""

@@ -42,6 +42,7 @@ class ReplicaSpec(msgspec.Struct, frozen=True, kw_only=True):
     grace_seconds: float
     node: str | None = None  # None: any
     devices: list[str] = []
+    restart: int = 0  # revision of the latest `argosy restart` that this start answers
 
 
 class ReplicaStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +59,7 @@ class ReplicaStatus(msgspec.Struct, frozen=True, kw_only=True):
     address: str | None = None  # http://127.0.0.1:41234: where requests go; None until the engine listens
     worker_pid: int = 0
     engine_pid: int | None = None
+    memory_bytes: int | None = None  # of the engine and all below it; None: not known
     restarts: int = 0  # of the engine, within this worker
     concurrency: int = 1  # requests in flight this replica takes; more wait in the gateway
     weight: float = 1.0  # for the weighted lottery

@@ -80,6 +80,7 @@ class Registry:
                 engine_pid=replica.status.engine_pid,
                 restarts=replica.status.restarts,
                 since=replica.status.since,
+                memory_bytes=replica.status.memory_bytes,
             )
             for replica in self.replicas.values()
         ]

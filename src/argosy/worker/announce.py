@@ -90,6 +90,10 @@ class Announcer:
                         gateway.task = group.create_task(self._keep_telling(gateway), name=f"announce {gateway.url}")
                 await self._moved.wait()
 
+    def amend(self, deployment: DeploymentRecord) -> None:
+        """From now on heartbeats carry this record."""
+        self._deployment = deployment
+
     async def drained(self) -> None:
         """Returns when no gateway has a request on this replica. Those that do not answer are not waited for."""
         async with self._heard:

@@ -98,6 +98,10 @@ class Incarnation:
     def address(self) -> str:
         return self._probe.address
 
+    def pids(self) -> list[int]:
+        """The engine and all below it, now."""
+        return self._process.pids()
+
     async def watch(self) -> NoReturn:
         """Until it ends or hangs. Raises EngineError, with the reason."""
         patience, silent, used = self._blueprint.patience, 0, self._process.cpu_seconds()

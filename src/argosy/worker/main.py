@@ -37,9 +37,11 @@ from argosy.worker.engine_process import end_leftovers
 from argosy.worker.guard import become_subreaper
 from argosy.worker.incarnation import Blueprint, Incarnation, Patience
 from argosy.worker.listener import Listeners, Target
+from argosy.worker.memory import keep_measured
 
 _ENGINE_GRACE_SECONDS = 5.0  # for the engine's own end, when no request is left
 _HURRIED_GRACE_SECONDS = 0.3
+_LOOK_SECONDS = 1.0  # at the spec
 
 _log = EventLog("worker")
 
@@ -63,7 +65,9 @@ class Worker:
         self._deployment = Deployment.model_validate(spec.config)
         engine = catalog.engine(self._deployment.engine_name)
         capabilities = engine.capabilities(self._deployment)
+        self._slots = capabilities.slots
         files = folder.replica(spec.id)
+        self._spec_file = files.spec
         previous = read_json(files.status, ReplicaStatus)
         self._log_file = folder.log(spec.id)
         self._blueprint = Blueprint(
@@ -89,7 +93,7 @@ class Worker:
                 node=spec.node or socket.gethostname(),
                 devices=spec.devices,
                 worker_pid=os.getpid(),
-                concurrency=self._deployment.concurrency or capabilities.slots,
+                concurrency=self._deployment.concurrency or self._slots,
                 weight=self._deployment.weight,
                 paths=list(capabilities.paths),
                 health=engine.health(self._deployment),
@@ -125,7 +129,12 @@ class Worker:
         killed = await asyncio.to_thread(end_leftovers, self._blueprint.record)
         if killed:
             _log.warning("replica.leftovers_killed", replica=self._spec.id, processes=killed)
-        async with _background(self._announcer.run(), RotatingLog(self._log_file).keep_small()):
+        async with _background(
+            self._announcer.run(),
+            RotatingLog(self._log_file).keep_small(),
+            keep_measured(self._board, self._engine_pids),
+            self._heed_amendments(),
+        ):
             serving = asyncio.create_task(self._serve(), name="serve")
             try:
                 await _first_of(serving, self._drain_asked.wait())
@@ -138,6 +147,30 @@ class Worker:
         await self._announcer.farewell()
         await self._listeners.close()
         return 1 if self._board.state is ReplicaState.FAILED else 0
+
+    async def _heed_amendments(self) -> None:
+        """The controller rewrites the spec where something changes that needs no other start."""
+        seen = 0
+        while True:
+            if (when := _changed_at(self._spec_file)) != seen:
+                seen = when
+                spec = read_json(self._spec_file, ReplicaSpec)
+                if spec is not None and spec.generation == self._spec.generation:
+                    self._amend(spec)
+            await asyncio.sleep(_LOOK_SECONDS)  # the change of a file is no event that could be awaited
+
+    def _amend(self, spec: ReplicaSpec) -> None:
+        try:
+            deployment = Deployment.model_validate(spec.config)
+        except ValidationError as error:  # a newer controller's: what runs goes on as it is
+            _log.warning("spec.not_understood", replica=spec.id, faults=error.error_count())
+            return
+        self._spec = spec
+        self._announcer.amend(spec.deployment)
+        self._board.change(concurrency=deployment.concurrency or self._slots, weight=deployment.weight)
+
+    def _engine_pids(self) -> list[int]:
+        return self._incarnation.pids() if self._incarnation is not None else []
 
     async def _serve(self) -> None:
         """Returns when it gave up, or when the engine ended while it was drained."""
@@ -258,6 +291,13 @@ async def run(spec: ReplicaSpec, folder: FleetFolder, environment: Environment) 
         return await worker.run()
     finally:
         await client.close()
+
+
+def _changed_at(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 def _variables(environment: Environment, devices: list[str]) -> dict[str, str]:

@@ -39,7 +39,7 @@ def test_ps_shows_states_reasons_and_a_dead_controller() -> None:
             )
         ],
     )
-    lines = [line.split() for line in fleet_text(report).splitlines()]
+    lines = [line.split() for line in fleet_text(report, 0.0).splitlines()]
     assert " ".join(lines[1]) == "gateway: running at http://127.0.0.1:8000, pid 7"
     assert " ".join(lines[2]) == "controller: gone — what runs keeps running; `argosy up` adopts it"
     assert lines[5] == ["m", "(gpt-x)", "1/2", "ready", "echo"]

@@ -6,7 +6,7 @@ import pytest
 
 from argosy.config.schema import Fleet
 from argosy.fleet.launcher import NodeInfo
-from argosy.fleet.planner import changes, plan, planned_id, records, remotes
+from argosy.fleet.planner import plan, planned_id, records, remotes
 from argosy.protocol.replica import ReplicaSpec
 
 
@@ -17,7 +17,11 @@ def fleet(**deployments: dict[str, Any]) -> Fleet:
 
 
 def planned(
-    wanted: Fleet, current: list[ReplicaSpec] | None = None, stopped: tuple[str, ...] = ()
+    wanted: Fleet,
+    current: list[ReplicaSpec] | None = None,
+    stopped: tuple[str, ...] = (),
+    drained: tuple[str, ...] = (),
+    restarts: dict[str, int] | None = None,
 ) -> dict[str, ReplicaSpec]:
     specs = plan(
         wanted,
@@ -26,6 +30,8 @@ def planned(
         nodes=[NodeInfo("here")],
         gateways=["http://127.0.0.1:8000"],
         revision=7,
+        drained=drained,
+        restarts=restarts,
     )
     return {spec.id: spec for spec in specs}
 
@@ -53,8 +59,6 @@ def test_a_remote_has_no_worker_but_a_record() -> None:
     [
         {"options": {"slots": 9}},
         {"env": {"A": "b"}},
-        {"concurrency": 3},
-        {"weight": 2.0},
         {"task": "embed"},
     ],
 )
@@ -71,10 +75,13 @@ def test_what_the_engine_or_its_worker_uses_makes_the_next_generation(change: di
         {"max_queue": 3},
         {"timeouts": {"queue": 1}},
         {"replicas": 3},
-        {"weight": 1.0},  # its default
+        {"concurrency": 3},
+        {"weight": 2.0},
+        {"engine": "echo", "env": {}},  # a default
+        {"max_tokens_ceiling": 100},
     ],
 )
-def test_what_only_routing_uses_restarts_nothing(change: dict[str, Any]) -> None:
+def test_what_no_engine_is_started_with_restarts_nothing(change: dict[str, Any]) -> None:
     before = planned(fleet(a={}))
     after = planned(fleet(a=change), list(before.values()))["a.0"]
     assert after.generation == 1
@@ -87,18 +94,24 @@ def test_an_id_tells_a_planned_replica_from_one_started_by_hand() -> None:
     assert not planned_id("smollm2.0a1b2c")
 
 
-def test_the_difference_names_what_happens_to_each_deployment() -> None:
-    old = fleet(same={}, gone={}, options={"options": {"slots": 1}}, more={}, asleep={})
-    new = fleet(same={}, options={"options": {"slots": 2}}, more={"replicas": 3}, asleep={}, fresh={})
-    told = [str(change) for change in changes(old, ["asleep"], new)]
-    assert told == [
-        "gone: removed",
-        "options: restarted (options)",
-        "more: changed (replicas 1 → 3)",
-        "asleep: started",
-        "fresh: new",
-    ]
+def test_a_restart_makes_the_next_generation_once() -> None:
+    before = planned(fleet(a={}, b={}))
+    after = planned(fleet(a={}, b={}), list(before.values()), restarts={"a": 5})
+    assert (after["a.0"].generation, after["b.0"].generation) == (2, 1)
+    again = planned(fleet(a={}, b={}), list(after.values()), restarts={"a": 5})
+    assert again["a.0"].generation == 2
+    assert planned(fleet(a={}, b={}), list(after.values()))["a.0"].generation == 2  # a restart that was forgotten
 
 
-def test_the_same_fleet_makes_no_difference() -> None:
-    assert changes(fleet(a={}), [], fleet(a={})) == []
+def test_a_replica_that_is_started_after_a_restart_was_asked_for_answers_it() -> None:
+    first = planned(fleet(a={"replicas": 1}), restarts={"a": 5})
+    assert first["a.0"].generation == 1
+    assert planned(fleet(a={}), list(first.values()), restarts={"a": 5})["a.0"].generation == 1
+
+
+def test_a_drained_replica_is_wanted_neither_here_nor_by_the_gateway() -> None:
+    wanted = fleet(a={"replicas": 3})
+    specs = planned(wanted, drained=("a.1",))
+    assert sorted(specs) == ["a.0", "a.2"]
+    assert specs["a.0"].deployment.replicas == 2
+    assert [each.replicas for each in records(wanted, [], revision=1, drained=["a.1"])] == [2]

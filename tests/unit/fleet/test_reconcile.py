@@ -30,7 +30,7 @@ def fleet(**deployments: dict[str, Any]) -> Fleet:
 class Running:
     """A controller that runs, and everything around it."""
 
-    def __init__(self, root: Path, wanted: Fleet, launcher: FakeLauncher, before: Fleet | None = None) -> None:
+    def __init__(self, root: Path, wanted: Fleet, launcher: FakeLauncher, before: Fleet | None, **desired: Any) -> None:
         self.launcher = launcher
         self.gateway = FakeGateway()
         self.clock = FakeClock()
@@ -41,7 +41,7 @@ class Running:
             self.folder,
             launcher=launcher,
             gateway=self.gateway,
-            desired=DesiredState(fleet=wanted.model_dump(mode="json", exclude_defaults=True), revision=1),
+            desired=DesiredState(fleet=wanted.model_dump(mode="json", exclude_defaults=True), revision=1, **desired),
             before=before,
             address="http://127.0.0.1:2",
             own=ProcessReport(state="running", pid=1),
@@ -78,9 +78,9 @@ Run = Callable[..., Any]
 def run(tmp_path: Path) -> Run:
     @asynccontextmanager
     async def running(
-        wanted: Fleet, launcher: FakeLauncher | None = None, before: Fleet | None = None
+        wanted: Fleet, launcher: FakeLauncher | None = None, before: Fleet | None = None, **desired: Any
     ) -> AsyncIterator[Running]:
-        each = Running(tmp_path, wanted, launcher or FakeLauncher(), before)
+        each = Running(tmp_path, wanted, launcher or FakeLauncher(), before, **desired)
         tasks = [asyncio.create_task(each.controller.run()), asyncio.create_task(each.listen())]
         try:
             yield each
@@ -162,7 +162,7 @@ async def test_changed_replicas_are_replaced_one_after_the_other(run: Run) -> No
         await running.ready("a.0", "a.1")
         await eventually(lambda: running.fleet_state() == "ready")
         running.launcher.may_stop.clear()
-        await running.controller.apply(fleet(a={"replicas": 2, "weight": 2.0}))
+        await running.controller.apply(fleet(a={"replicas": 2, "options": {"slots": 2}}))
         assert running.launcher.stopped == ["a.0"]
         running.launcher.may_stop.set()
         await eventually(lambda: ("a.0", 2) in running.launcher.started)
@@ -177,7 +177,7 @@ async def test_changed_replicas_are_replaced_one_after_the_other(run: Run) -> No
 async def test_a_replacement_that_fails_leaves_the_others_serving(run: Run) -> None:
     async with run(fleet(a={"replicas": 2})) as running:
         await running.ready("a.0", "a.1")
-        await running.controller.apply(fleet(a={"replicas": 2, "weight": 2.0}))
+        await running.controller.apply(fleet(a={"replicas": 2, "options": {"slots": 2}}))
         await eventually(lambda: ("a.0", 2) in running.launcher.started)
         running.launcher.say("a.0", ReplicaState.FAILED, "bad options")
         running.launcher.die("a.0", "exited with code 1")
@@ -200,6 +200,95 @@ async def test_stop_lasts_until_start(run: Run) -> None:
         assert running.launcher.started == [("a.0", 1), ("b.0", 1)]
         await running.controller.start("a")
         assert running.launcher.started[-1] == ("a.0", 1)
+
+
+async def test_a_restart_replaces_every_replica_one_after_the_other(run: Run) -> None:
+    async with run(fleet(a={"replicas": 2}, b={})) as running:
+        await running.ready("a.0", "a.1", "b.0")
+        await running.controller.restart("a")
+        await eventually(lambda: ("a.0", 2) in running.launcher.started)
+        assert running.launcher.stopped == ["a.0"]
+        await running.ready("a.0")
+        await eventually(lambda: ("a.1", 2) in running.launcher.started)
+        await running.ready("a.1")
+        await eventually(lambda: running.fleet_state() == "ready")
+        assert running.launcher.stopped == ["a.0", "a.1"]
+
+
+async def test_a_restart_is_carried_on_by_the_next_controller(run: Run) -> None:
+    launcher = FakeLauncher()
+    async with run(fleet(a={"replicas": 2}), launcher) as first:
+        await first.ready("a.0", "a.1")
+        await first.controller.restart("a")
+        await eventually(lambda: ("a.0", 2) in launcher.started)
+        launcher.may_stop.clear()
+        await first.ready("a.0")
+        half, desired = dict(launcher.replicas), read_json(first.folder.desired, DesiredState)
+    assert desired is not None
+    launcher.replicas = half
+    launcher.started.clear()
+    async with run(fleet(a={"replicas": 2}), launcher, restarts=desired.restarts) as second:
+        await eventually(lambda: launcher.started == [("a.1", 2)])
+        await second.ready("a.1")
+
+
+async def test_a_restart_tries_again_what_had_failed(run: Run) -> None:
+    async with run(fleet(bad={})) as running:
+        await eventually(lambda: running.launcher.started)
+        running.launcher.say("bad.0", ReplicaState.FAILED, "no such model")
+        running.launcher.die("bad.0", "exited with code 1")
+        await eventually(lambda: running.fleet_state() == "failed")
+        await running.controller.restart("bad")
+        await eventually(lambda: running.launcher.started == [("bad.0", 1), ("bad.0", 2)])
+
+
+async def test_scaling_starts_and_stops_only_the_difference(run: Run) -> None:
+    async with run(fleet(a={})) as running:
+        await running.ready("a.0")
+        await running.controller.scale("a", 3)
+        await running.ready("a.1", "a.2")
+        await running.controller.scale("a", 1)
+        await eventually(lambda: list(running.states()) == ["a.0"])
+        assert sorted(running.launcher.stopped) == ["a.1", "a.2"]
+        assert running.launcher.started == [("a.0", 1), ("a.1", 1), ("a.2", 1)]
+
+
+async def test_replicas_too_many_serve_until_one_that_stays_does(run: Run) -> None:
+    async with run(fleet(a={"replicas": 3})) as running:
+        await running.ready("a.0", "a.1", "a.2")
+        await running.controller.apply(fleet(a={"options": {"slots": 2}}))
+        await eventually(lambda: ("a.0", 2) in running.launcher.started)
+        assert running.launcher.stopped == ["a.0"]
+        await running.ready("a.0")
+        await eventually(lambda: list(running.states()) == ["a.0"])
+
+
+async def test_a_drained_replica_stays_out_until_it_is_started(run: Run) -> None:
+    async with run(fleet(a={"replicas": 2})) as running:
+        await running.ready("a.0", "a.1")
+        await running.controller.drain("a.0")
+        await eventually(lambda: running.states() == {"a.0": "stopped", "a.1": "ready"})
+        report = running.controller.report().deployments[0]
+        assert (report.wanted, report.ready) == (1, 1)
+        assert report.replicas[0].reason == "drained; `argosy start a.0` brings it back"
+        await eventually(lambda: running.gateway.tables[-1].deployments[0].replicas == 1)
+        running.later(1000)
+        await eventually(lambda: running.fleet_state() == "ready")
+        assert running.launcher.started == [("a.0", 1), ("a.1", 1)]
+        await running.controller.start("a.0")
+        await running.ready("a.0")
+        assert running.launcher.started[-1] == ("a.0", 1)
+
+
+async def test_what_needs_no_other_start_is_told_to_the_worker(run: Run) -> None:
+    async with run(fleet(a={})) as running:
+        await running.ready("a.0")
+        await running.controller.apply(fleet(a={"concurrency": 3}))
+        assert running.launcher.amended == ["a.0"]
+        assert running.launcher.replicas["a.0"].spec.config["concurrency"] == 3
+        await running.controller.apply(fleet(a={"concurrency": 3}))
+        assert running.launcher.amended == ["a.0"]
+        assert running.launcher.started == [("a.0", 1)]
 
 
 async def test_an_unknown_deployment_is_named_with_those_that_exist(run: Run) -> None:

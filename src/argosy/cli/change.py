@@ -1,0 +1,87 @@
+"""`argosy stop`, `start`, `scale`, `restart`, `drain`: change what is wanted of a running fleet.
+
+All but a restart last until they are taken back or until the next `up`: docs/decisions/0005.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from argosy.fleet.client import ControllerClient
+    from argosy.protocol.admin import DeploymentReport, FleetReport
+
+_Name = Annotated[str, typer.Argument(help="A deployment.")]
+_Fleet = Annotated[str | None, typer.Option(help="Which fleet, when more than one runs.")]
+
+
+def stop(name: _Name, fleet: _Fleet = None) -> None:
+    """Stop a deployment: its replicas finish what they do, then end. Others keep serving."""
+    _ask(lambda controller: controller.stop(name), fleet)
+    print(f"{name}: stopping; it stays stopped until `argosy start {name}` or the next `argosy up`")
+
+
+def start(
+    name: Annotated[str, typer.Argument(help="A deployment, or a replica that was drained (smollm2.1).")],
+    fleet: _Fleet = None,
+) -> None:
+    """Start a deployment that was stopped, or a replica that was drained."""
+    _ask(lambda controller: controller.start(name), fleet)
+    print(f"{name}: starting; `argosy ps` shows when it is ready")
+
+
+def scale(
+    name: _Name,
+    replicas: Annotated[int, typer.Argument(min=0, help="How many replicas it is to have.")],
+    fleet: _Fleet = None,
+) -> None:
+    """Give a deployment more or fewer replicas, until the next `up`. Those that leave finish what they do."""
+    found = _deployment(_ask(lambda controller: controller.scale(name, replicas), fleet), name)
+    stopped = f"; it is stopped: `argosy start {name}` starts it" if found is not None and found.stopped else ""
+    print(f"{name}: {replicas} replica{'' if replicas == 1 else 's'} wanted, until the next `argosy up`{stopped}")
+
+
+def restart(name: _Name, fleet: _Fleet = None) -> None:
+    """Replace every replica of a deployment, one after the other: while it has two or more, it keeps serving."""
+    found = _deployment(_ask(lambda controller: controller.restart(name), fleet), name)
+    alone = found is not None and found.wanted == 1
+    how = "requests wait meanwhile, as it has one replica" if alone else "one replica after the other"
+    print(f"{name}: restarting; {how}. `argosy ps` shows how far it is")
+
+
+def drain(
+    replica: Annotated[str, typer.Argument(help="A replica: smollm2.1")],
+    fleet: _Fleet = None,
+) -> None:
+    """Take one replica out: it finishes what it does, ends, and is not replaced until it is started."""
+    name = replica.rpartition(".")[0]
+    found = _deployment(_ask(lambda controller: controller.drain(replica), fleet), name)
+    print(f"{replica}: draining; it stays out until `argosy start {replica}`, `argosy scale {name} N` or the next `up`")
+    if found is not None and found.wanted == 0:
+        print(f"{name} has no replica left: its requests wait for one, then get a 503")
+
+
+def _ask(change: Callable[[ControllerClient], Awaitable[FleetReport]], fleet: str | None) -> FleetReport:
+    import asyncio
+
+    from argosy.cli.fleets import controller_client, read_environment, running_fleet
+    from argosy.wire.client import Client
+
+    folder = running_fleet(read_environment(), fleet)
+
+    async def ask() -> FleetReport:
+        client = Client()
+        try:
+            async with controller_client(folder, client) as controller:
+                return await change(controller)
+        finally:
+            await client.close()
+
+    return asyncio.run(ask())
+
+
+def _deployment(report: FleetReport, name: str) -> DeploymentReport | None:
+    return next((each for each in report.deployments if each.name == name), None)
