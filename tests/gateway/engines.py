@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import ssl
+import struct
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -63,8 +65,10 @@ class Stage:
         self.keep = False
 
     def reset(self) -> None:
-        """Breaks the connection off as a killed process does."""
+        """Breaks the connection off: what is on its way is lost, the other side sees a reset."""
         self.keep = False
+        sock = self.writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.writer.transport.abort()
 
 
@@ -288,7 +292,7 @@ class Flood:
     async def held_back(self, turn: Callable[[], Awaitable[object]]) -> None:
         """Until it gets rid of no more in ten turns of something else that takes the same loop its while."""
         before = -1
-        while before != self.sent:
+        while before != self.sent or not self.sent:
             before = self.sent
             for _ in range(10):
                 await turn()
