@@ -162,5 +162,6 @@ class RequestCycle:
             return b""
         if not self._chunked:
             return data
-        framed = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
-        return framed + b"0\r\n\r\n" if last else framed
+        if not data:
+            return b"0\r\n\r\n" if last else b""
+        return b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data) if last else b"%x\r\n%b\r\n" % (len(data), data)

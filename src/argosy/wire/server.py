@@ -56,7 +56,7 @@ class HttpProtocol(asyncio.Protocol):
         self._writable: asyncio.Future[None] | None = None
         self._reading_paused = False
         self._stopping = False
-        self._upgraded = False  # what follows is no HTTP any more, or not worth reading
+        self._refused = False  # what follows is not worth reading
         # the request being read
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
@@ -100,16 +100,14 @@ class HttpProtocol(asyncio.Protocol):
         self._cycles.clear()
 
     def data_received(self, data: bytes) -> None:
-        if self._upgraded:
+        if self._refused:
             return
         if self._head_since is None and self._reading is None:
             self._head_since, self._head_bytes = self.loop.time(), 0
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._upgraded = True  # not spoken here: the request is answered as if it had not asked
-            for cycle in self._cycles:
-                cycle.keep_alive = False
+        except httptools.HttpParserUpgrade as upgrade:
+            self._read_on_without_upgrade(data[upgrade.args[0] :])
         except (httptools.HttpParserError, httptools.HttpParserInvalidURLError) as error:
             self._refuse(400, str(error) or "it is malformed")
         if self._head_since is not None:
@@ -158,6 +156,8 @@ class HttpProtocol(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         self._head_since = None
+        if self._reading is not None:
+            return  # of a parser that only reads a body on
         raw_path, query = _split(self._url)
         scope = {
             "type": "http",
@@ -191,6 +191,8 @@ class HttpProtocol(asyncio.Protocol):
                 self._pause_reading()
 
     def on_message_complete(self) -> None:
+        if self._parser.should_upgrade():
+            return  # llhttp leaves the body to the other protocol: see _read_on_without_upgrade
         cycle = self._reading
         self._reading = None
         if cycle is not None:
@@ -264,6 +266,16 @@ class HttpProtocol(asyncio.Protocol):
         else:
             self.resume_reading()
 
+    def _read_on_without_upgrade(self, rest: bytes) -> None:
+        """A client that would rather speak another protocol (Java's HttpClient: h2c) is answered in this one.
+
+        llhttp stops behind such a request's head; its body is read by a parser that has not seen the question.
+        """
+        framing = [each for each in self._headers if each[0] in (b"content-length", b"transfer-encoding")]
+        lines = [b"POST / HTTP/1.1", *(b"%b: %b" % each for each in framing), b"", b""]
+        self._parser = httptools.HttpRequestParser(self)
+        self.data_received(b"\r\n".join(lines) + rest)
+
     def _give_up_draining(self, cycle: RequestCycle) -> None:
         if not cycle.message_complete and self._transport is not None:
             self._transport.close()
@@ -275,7 +287,7 @@ class HttpProtocol(asyncio.Protocol):
 
     def _refuse(self, status: int, why: str) -> None:
         """What came is no request: say so where nothing else is being said, and end."""
-        self._upgraded = True
+        self._refused = True
         self._head_since = None
         if self._transport is None or self.closed:
             return
