@@ -20,6 +20,7 @@ from argosy.processes.identity import ProcessIdentity, wait_gone
 from argosy.wire.client import Answer, Client
 from argosy.wire.sse import SseDecoder
 from argosy.worker.incarnation import Blueprint, Incarnation, Patience
+from argosy.worker.reservations import Reservations
 
 KEY = "the-key-of-this-incarnation"
 NAME = "org/model"
@@ -39,6 +40,7 @@ def blueprint_of(
         address_file=folder / "address",
         variables=dict(os.environ),
         client=client,
+        reservations=Reservations(folder / "memory", "test"),
         patience=patience or Patience(),
     )
 

@@ -17,6 +17,7 @@ from argosy.config import yaml_file
 from argosy.config.environment import Environment
 from argosy.config.faults import Finding, findings, none_of
 from argosy.config.schema import (
+    DEFAULT_MAX_TOKENS,
     RESERVED_NAMES,
     Deployment,
     Fleet,
@@ -24,6 +25,7 @@ from argosy.config.schema import (
     Timeouts,
     check_fleet_name,
     decide_engine,
+    is_template,
     misfits,
     shared_names,
 )
@@ -32,8 +34,11 @@ from argosy.engines import catalog
 from argosy.errors import Fault, FleetFileError, SourceError
 from argosy.models import sources as model_sources
 from argosy.models.catalog import CATALOG
-from argosy.protocol.deployment import DeploymentRecord
+from argosy.protocol.deployment import DeploymentRecord, Shaping
 from argosy.protocol.deployment import Timeouts as TimeoutsRecord
+from argosy.protocol.openai import BOUNDS
+
+_LARGEST_TEMPLATE = 1024 * 1024  # bytes; those of real models have some 10,000
 
 __all__ = ["Environment", "check_fleet", "deployment_record", "fleet_of_sources", "json_schema", "load_fleet"]
 
@@ -87,7 +92,26 @@ def deployment_record(name: str, deployment: Deployment, *, revision: int, stopp
         timeouts=TimeoutsRecord(**deployment.timeouts.model_dump()),
         stopped=stopped,
         created=revision // 1000,
+        shaping=_shaping(deployment),
     )
+
+
+def _shaping(deployment: Deployment) -> Shaping | None:
+    defaults = {field: value for field, value in deployment.defaults.items() if value is not None}
+    bound = next((field for field in BOUNDS if field in deployment.defaults), None)
+    max_tokens = deployment.max_tokens_ceiling
+    if bound is not None and bound in defaults:
+        max_tokens = int(str(defaults.pop(bound)))
+    elif bound is None and max_tokens is None and deployment.task == "generate" and deployment.engine_name != "remote":
+        max_tokens = DEFAULT_MAX_TOKENS
+    shaping = Shaping(
+        defaults=defaults,
+        max_tokens=max_tokens,
+        bound=bound or "max_tokens",
+        ceiling=deployment.max_tokens_ceiling,
+        system_prompt=deployment.system_prompt,
+    )
+    return None if shaping == Shaping(bound=shaping.bound) else shaping
 
 
 def json_schema() -> dict[str, Any]:
@@ -181,8 +205,12 @@ def _deployment(given: dict[str, Any], folder: Path | None) -> Iterator[Finding]
         options = given.get("options", {})
         if engine != "remote" and isinstance(options, dict):
             yield from _options(engine, options)
+        if given.get("chat_template") and engine != "remote" and not catalog.engine(engine).takes_chat_template:
+            yield ("chat_template",), f"engine {engine} takes none"
     if isinstance(given.get("source"), str):
         yield from _source(given, folder)
+    if isinstance(given.get("chat_template"), str):
+        yield from _chat_template(given, folder)
     command = given.get("command")
     if isinstance(command, list) and command and isinstance(program := command[0], str) and "/" in program:
         command[0] = str(Path(program).expanduser())
@@ -210,6 +238,32 @@ def _source(given: dict[str, Any], folder: Path | None) -> Iterator[Finding]:
                 model_sources.check_source(as_given, folder=folder)
     except SourceError as error:
         yield ("source",), str(error)
+
+
+def _chat_template(given: dict[str, Any], folder: Path | None) -> Iterator[Finding]:
+    """A file's name gives way to its text, which then travels with the fleet: to change it there is to change this."""
+    location = ("chat_template",)
+    if is_template(given["chat_template"]) or not given["chat_template"]:
+        return
+    relative = list(_made_absolute(given, "chat_template", location, folder))
+    yield from relative
+    if relative:
+        return
+    path = Path(given["chat_template"])
+    try:
+        if path.stat().st_size > _LARGEST_TEMPLATE:
+            yield location, f"{path} has {path.stat().st_size} bytes: that is no chat template"
+            return
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        yield location, f"no such file: {path} (a template's own text has a '{{' in it)"
+    except (OSError, UnicodeDecodeError) as error:
+        yield location, f"{path} cannot be read: {error}"
+    else:
+        if "{" in text:
+            given["chat_template"] = text
+        else:
+            yield location, f"{path} {'has no { in it: it is no chat template' if text.strip() else 'is empty'}"
 
 
 def _made_absolute(

@@ -12,12 +12,15 @@ from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
 from pydantic_core import PydanticCustomError
+
+from argosy.protocol.openai import BOUNDS
 
 PolicyName = Literal["least_in_flight", "round_robin", "weighted_lottery"]
 MISFIT = "misfit"  # the error type of fields that are right by themselves but do not go together
 RESERVED_NAMES = frozenset({"all", "gateway", "workers", "controller"})
+DEFAULT_MAX_TOKENS = 2048  # of an answer whose request bounds it by nothing
 _NAME = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
 
 
@@ -63,6 +66,33 @@ def check_path(path: str) -> str:
     return path
 
 
+def check_default(field: str) -> str:
+    """A field of the API that may have a default. Raises ValueError."""
+    if field in ("model", "messages", "prompt", "input", "stream"):
+        raise ValueError(f"{field!r} is what a request is about, so it can have no default{_INSTEAD.get(field, '')}")
+    return field
+
+
+def check_defaults(defaults: dict[str, Any]) -> dict[str, Any]:
+    """At most one field that bounds the answer, and it is a number of tokens, or null. Raises ValueError."""
+    bounds = [field for field in BOUNDS if field in defaults]
+    if len(bounds) > 1:
+        raise ValueError(f"{' and '.join(bounds)} bound the same thing: write one of them")
+    for field in bounds:
+        value = defaults[field]
+        if isinstance(value, str) and value.isdecimal():  # a variable's value is a text
+            defaults = {**defaults, field: (value := int(value))}
+        if value is not None and (type(value) is not int or value < 1):
+            raise ValueError(f"{field} must be a whole number of at least 1, or null for no bound, got {value!r}")
+    return defaults
+
+
+def is_template(text: str) -> bool:
+    """Whether it is a chat template's text; else it is the path of one."""
+    return "{" in text or "\n" in text
+
+
+_INSTEAD = {"messages": " (system_prompt: puts a message in front)"}
 Name = Annotated[str, AfterValidator(check_name)]
 FleetName = Annotated[str, AfterValidator(check_fleet_name)]
 Seconds = Annotated[float, Field(gt=0, le=86400)]
@@ -118,8 +148,39 @@ class Deployment(Settings):
     weight: Annotated[float, Field(gt=0, le=1000)] = Field(1.0, description="for weighted_lottery")
     timeouts: Timeouts = Timeouts()
 
+    # what a request gets from its deployment
+    defaults: Annotated[
+        dict[Annotated[str, AfterValidator(check_default)], JsonValue], AfterValidator(check_defaults)
+    ] = Field(
+        default_factory=dict,
+        description="fields of the API for a request that does not name them (an explicit null names nothing): "
+        f"temperature, stop, … Where max_tokens has none here, it is max_tokens_ceiling, else {DEFAULT_MAX_TOKENS} for "
+        "task generate, so that nobody holds a slot to the context's end by saying nothing; `max_tokens: null` allows "
+        "the whole context. An engine that refuses more than its context holds (vLLM) wants a smaller one. To a remote "
+        "only what is named here is added",
+    )
+    max_tokens_ceiling: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="max_tokens, max_completion_tokens and n_predict above it, or negative, are lowered to it"
+    )
+    system_prompt: Annotated[str, Field(min_length=1)] | None = Field(
+        None, description="put in front of a chat that has no system or developer message"
+    )
+    chat_template: Annotated[str, Field(min_length=1)] | None = Field(
+        None,
+        description="how messages become a prompt, instead of what the model says: a file with a Jinja template, or "
+        "its text. For the engines llama.cpp and command ({chat_template} in the command is a file with it)",
+    )
+    check_memory: bool = Field(
+        default=True,
+        description="refuse a start for which this machine's memory is too small; false for weights that may be larger "
+        "than it (mapped from a quick disk, served slowly), or that the command loads as fewer bytes than their files "
+        "have",
+    )
+
     # engine: command
-    command: tuple[str, ...] | None = Field(None, description="argv; {path}, {port} and {name} are filled in")
+    command: tuple[str, ...] | None = Field(
+        None, description="argv; {path}, {port}, {name} and {chat_template} are filled in"
+    )
     ready: Annotated[str, AfterValidator(check_path)] = Field(
         "/health", description="GET path that answers 200 once the engine can serve"
     )
@@ -166,21 +227,46 @@ def misfits(given: Mapping[str, Any]) -> list[tuple[str, str]]:
         value = given.get(field)
         if value and value != Deployment.model_fields[field].default and engine != owner:
             found.append((field, f"only for engine {owner}, this one is {engine}"))
+    if given.get("task") == "embed":
+        found += [(field, "only for task generate") for field in _OF_ANSWERS if given.get(field)]
+        if isinstance(defaults := given.get("defaults"), Mapping):
+            found += [("defaults", f"{field} is only for task generate") for field in BOUNDS if field in defaults]
+    found += _bounds_misfits(given)
     if engine in ("remote", "echo") and given.get("source"):
         found.append(("source", f"engine {engine} takes none"))
     if engine == "remote":
-        found += [
-            (field, "engine remote takes none: nothing is started") for field in ("options", "env") if given.get(field)
-        ]
+        fields = ("options", "env", "chat_template")
+        found += [(field, "engine remote takes none: nothing is started") for field in fields if given.get(field)]
         urls = given.get("urls")
         copies = len(urls) if isinstance(urls, list | tuple) else 1
         if str(given.get("replicas", 1)) not in ("1", str(copies)):  # a variable's value is a text
             found.append(("replicas", "engine remote has one for each of its urls"))
     command = given.get("command")
-    names_path = isinstance(command, list | tuple) and any("{path}" in str(part) for part in command)
-    if engine == "command" and names_path and not given.get("source"):
-        found.append(("source", "missing ({path} in command needs it)"))
+    if engine == "command" and isinstance(command, list | tuple):
+        words = " ".join(map(str, command))
+        for field in ("source", "chat_template"):
+            placeholder = _PLACEHOLDERS[field]
+            if placeholder in words and not given.get(field):
+                found.append((field, f"missing ({placeholder} in command needs it)"))
+        if given.get("chat_template") and "{chat_template}" not in words:
+            found.append(("chat_template", "is used nowhere: write {chat_template} into command, where its file goes"))
     return found
+
+
+def _bounds_misfits(given: Mapping[str, Any]) -> list[tuple[str, str]]:
+    defaults, ceiling = given.get("defaults"), given.get("max_tokens_ceiling")
+    if not isinstance(defaults, Mapping) or not isinstance(ceiling, int):
+        return []
+    bounds = {field: value for field in BOUNDS if isinstance(value := defaults.get(field), int)}
+    return [
+        ("defaults", f"{field} is {value}, more than max_tokens_ceiling ({ceiling})")
+        for field, value in bounds.items()
+        if value > ceiling
+    ]
+
+
+_OF_ANSWERS = ("max_tokens_ceiling", "system_prompt", "chat_template")
+_PLACEHOLDERS = {"source": "{path}", "chat_template": "{chat_template}"}
 
 
 _OWNERS = {"command": "command", "ready": "command", "urls": "remote", "model": "remote", "api_key_env": "remote"}

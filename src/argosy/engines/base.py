@@ -15,6 +15,7 @@ from typing import Protocol
 from pydantic import BaseModel
 
 from argosy.config.schema import Deployment
+from argosy.engines.memory import MemoryNeed
 
 CHAT = "/v1/chat/completions"
 COMPLETIONS = "/v1/completions"
@@ -32,6 +33,7 @@ class EngineContext:
     key: str  # the engine's own key: it must refuse requests without it where it can
     port: int  # the port to listen on, or 0 where the engine picks one and tells it
     address_file: Path  # an engine that picks its port writes http://host:port here, whole, once it listens
+    chat_template: Path | None = None  # a file with the deployment's own, in UTF-8
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class Engine(Protocol):
 
     name: str
     options: type[BaseModel]  # validates `options:` of the fleet file
+    takes_chat_template: bool
     tells_port: bool  # it picks a free port and writes its address file; else the worker chooses a port for it
 
     def launch(self, context: EngineContext) -> Launch:
@@ -67,8 +70,8 @@ class Engine(Protocol):
 
     def capabilities(self, deployment: Deployment) -> Capabilities: ...
 
-    def memory_bytes(self, context: EngineContext) -> int | None:
-        """A lower bound of what a replica needs, or None where it cannot be known before the start."""
+    def memory(self, context: EngineContext) -> MemoryNeed | None:
+        """What a replica needs at least, or None where it cannot be known before the start."""
         ...
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import BaseModel, ConfigDict
 
 from argosy.config.schema import Deployment
+from argosy.engines import gguf, machine, safetensors
 from argosy.engines.base import CHAT, COMPLETIONS, EMBEDDINGS, Capabilities, EngineContext, Launch
+from argosy.engines.memory import MemoryNeed
 
 _SLOTS = 8  # of a program that we know nothing of, where `concurrency` does not say
 
@@ -19,11 +23,17 @@ class Options(BaseModel):
 class Command:
     name = "command"
     options: type[BaseModel] = Options
+    takes_chat_template = True
     tells_port = False
 
     def launch(self, context: EngineContext) -> Launch:
         command = context.deployment.command or ()
-        filled = {"{path}": str(context.path), "{port}": str(context.port), "{name}": context.name}
+        filled = {
+            "{path}": str(context.path),
+            "{port}": str(context.port),
+            "{name}": context.name,
+            "{chat_template}": str(context.chat_template),
+        }
         return Launch(tuple(_filled(word, filled) for word in command))
 
     def health(self, deployment: Deployment) -> str:
@@ -32,8 +42,21 @@ class Command:
     def capabilities(self, deployment: Deployment) -> Capabilities:
         return Capabilities((CHAT, COMPLETIONS, EMBEDDINGS), deployment.concurrency or _SLOTS)
 
-    def memory_bytes(self, context: EngineContext) -> int | None:
-        return None
+    def memory(self, context: EngineContext) -> MemoryNeed | None:
+        """Of weights whose format we can read; what else a program needs, only it knows."""
+        if context.path is None or machine.has_gpu():
+            return None
+        try:
+            weights = _weight_bytes(context.path)
+        except (safetensors.SafetensorsError, OSError):
+            return None  # the program says what is wrong with them
+        return None if weights is None else MemoryNeed(str(context.path.resolve()), weights)
+
+
+def _weight_bytes(path: Path) -> int | None:
+    if path.is_dir():
+        return safetensors.weight_bytes(path)
+    return gguf.weight_bytes(path) if path.suffix == ".gguf" else None
 
 
 def _filled(word: str, values: dict[str, str]) -> str:

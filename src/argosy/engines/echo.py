@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from argosy.config.schema import Deployment
 from argosy.engines.base import CHAT, COMPLETIONS, EMBEDDINGS, KEY_VARIABLE, Capabilities, EngineContext, Launch
+from argosy.engines.memory import MemoryNeed
 
 
 class Options(BaseModel):
@@ -44,6 +45,7 @@ class Options(BaseModel):
 class Echo:
     name = "echo"
     options: type[BaseModel] = Options
+    takes_chat_template = False
     tells_port = True
 
     def launch(self, context: EngineContext) -> Launch:
@@ -60,7 +62,7 @@ class Echo:
         paths = (EMBEDDINGS,) if deployment.task == "embed" else (CHAT, COMPLETIONS, EMBEDDINGS)
         return Capabilities(paths, Options.model_validate(deployment.options).slots)
 
-    def memory_bytes(self, context: EngineContext) -> int | None:
+    def memory(self, context: EngineContext) -> MemoryNeed | None:
         return None
 
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from argosy.config.schema import Deployment
 from argosy.engines import gguf, machine
 from argosy.engines.base import CHAT, COMPLETIONS, EMBEDDINGS, KEY_VARIABLE, Capabilities, EngineContext, Launch
+from argosy.engines.memory import MemoryNeed
 from argosy.errors import EngineError
 
 
@@ -46,6 +47,7 @@ class Options(BaseModel):
 class LlamaCpp:
     name = "llama.cpp"
     options: type[BaseModel] = Options
+    takes_chat_template = True
     tells_port = True
 
     def launch(self, context: EngineContext) -> Launch:
@@ -76,6 +78,8 @@ class LlamaCpp:
             "pooling": pooling if embed else None,
             "embed": embed,
             "prompt_cache_mib": options.prompt_cache_mib,
+            # By its file: one argument holds 128 KiB at most.
+            "chat_template_file": str(context.chat_template) if context.chat_template else None,
         }
         argv = (sys.executable, "-m", "argosy.engines.llamacpp_server", json.dumps(config))
         # Idle threads that spin take the cores from the engine beside this one: 5 instead of 36 tokens/s.
@@ -88,7 +92,7 @@ class LlamaCpp:
         paths = (EMBEDDINGS,) if deployment.task == "embed" else (CHAT, COMPLETIONS)
         return Capabilities(paths, _options(deployment).slots)
 
-    def memory_bytes(self, context: EngineContext) -> int | None:
+    def memory(self, context: EngineContext) -> MemoryNeed | None:
         options = _options(context.deployment)
         if context.path is None or (options.gpu_layers != 0 and machine.has_gpu()):
             return None
@@ -96,7 +100,13 @@ class LlamaCpp:
             header, weights = gguf.GgufHeader.read(context.path), gguf.weight_bytes(context.path)
         except (gguf.GgufError, OSError):
             return None  # launch says what is wrong with the file
-        return weights + header.cache_bytes(options.context * options.slots)
+        return MemoryNeed(
+            weights=str(context.path.resolve()),
+            weights_bytes=weights,
+            cache_bytes_per_token=header.cache_bytes(1),
+            context=options.context,
+            slots=options.slots,
+        )
 
 
 def _options(deployment: Deployment) -> Options:

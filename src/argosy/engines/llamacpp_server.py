@@ -42,6 +42,8 @@ def _params(xllamacpp: Any, config: Mapping[str, Any], key: str) -> Any:
     params.api_keys = [key]
     params.ui = False
     params.use_jinja = True
+    if config["chat_template_file"]:
+        params.chat_template = Path(config["chat_template_file"]).read_text(encoding="utf-8")
     params.endpoint_metrics = params.endpoint_slots = True
     # The context is split over the slots; unified, one long request would take the others' share.
     params.n_parallel, params.n_ctx = config["slots"], config["context"] * config["slots"]

@@ -29,12 +29,23 @@ def available_memory_bytes(cgroups: Path = _CGROUPS, own: Path = Path("/proc/sel
     return min(psutil.virtual_memory().available, *(left for left in _left_in_cgroups(cgroups, own)), 1 << 62)
 
 
+def memory_limit_bytes(cgroups: Path = _CGROUPS, own: Path = Path("/proc/self/cgroup")) -> int:
+    """What could be had if nothing else ran: what needs more never fits here."""
+    return min(psutil.virtual_memory().total, *(limit for _, limit in _limits(cgroups, own)), 1 << 62)
+
+
 def _left_in_cgroups(cgroups: Path, own: Path) -> Iterator[int]:
+    for folder, limit in _limits(cgroups, own):
+        used = _number(folder / "memory.current") or _number(folder / "memory.usage_in_bytes")
+        if used is not None:
+            yield max(0, limit - used + _file_cache_bytes(folder / "memory.stat"))
+
+
+def _limits(cgroups: Path, own: Path) -> Iterator[tuple[Path, int]]:
     for folder in _own_cgroups(cgroups, own, "memory"):
         limit = _number(folder / "memory.max") or _number(folder / "memory.limit_in_bytes")
-        used = _number(folder / "memory.current") or _number(folder / "memory.usage_in_bytes")
-        if limit and used is not None and limit < 1 << 60:  # version 1 writes a huge number for "no limit"
-            yield max(0, limit - used + _file_cache_bytes(folder / "memory.stat"))
+        if limit and limit < 1 << 60:  # version 1 writes a huge number for "no limit"
+            yield folder, limit
 
 
 def _file_cache_bytes(stat: Path) -> int:

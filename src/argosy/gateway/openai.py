@@ -16,6 +16,7 @@ from argosy.gateway.auth import Gatekeeper
 from argosy.gateway.call import Call, OnEnd
 from argosy.gateway.errors import Send, send_error
 from argosy.gateway.relay import Relay, stopping
+from argosy.gateway.shaping import shaped
 from argosy.protocol.openai import peek
 from argosy.registry.registry import Registry
 from argosy.wire.server import CLIENT_LEFT
@@ -66,6 +67,7 @@ class OpenAISurface:
             call.deployment = self._registry.find(call.model)
             if call.deployment is None:
                 raise self._unknown(call.model)
+            call.body = shaped(call.deployment.record, call.path, found, call.body)
             await self._relay.serve(call, send)
         except RequestError as error:
             call.error = str(error)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 
@@ -13,6 +15,16 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
     first_token: float = 60.0  # of a stream: from sending the request to its first event
     idle: float = 60.0  # of a stream: between two events
     total: float = 600.0  # all of it, from the choice of a replica on
+
+
+class Shaping(msgspec.Struct, frozen=True, kw_only=True):
+    """What the gateway changes in a request before an engine gets it (gateway/shaping.py)."""
+
+    defaults: dict[str, Any] = {}  # fields for a request that does not name them; never one of the bounds
+    max_tokens: int | None = None  # for a request that bounds its answer by no field
+    bound: str = "max_tokens"  # the field that this default goes into
+    ceiling: int | None = None  # no field that bounds the answer may be above it
+    system_prompt: str | None = None  # for a chat without a system or developer message
 
 
 class DeploymentRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +40,7 @@ class DeploymentRecord(msgspec.Struct, frozen=True, kw_only=True):
     timeouts: Timeouts = Timeouts()
     stopped: bool = False  # by `argosy stop`: requests are refused at once
     created: int = 0  # Unix seconds, for /v1/models
+    shaping: Shaping | None = None  # None: requests stay as they are
 
 
 class RemoteRecord(msgspec.Struct, frozen=True, kw_only=True):

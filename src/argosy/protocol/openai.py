@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from argosy.errors import BadRequestError, RequestError
 
@@ -25,15 +26,20 @@ class Peek(msgspec.Struct, frozen=True, gc=False):
     messages: msgspec.Raw = msgspec.Raw()
     prompt: msgspec.Raw = msgspec.Raw()
     input: msgspec.Raw = msgspec.Raw()
+    # BOUNDS: each is told from an explicit null, which must be replaced where it stands
+    max_tokens: int | UnsetType | None = UNSET
+    max_completion_tokens: int | UnsetType | None = UNSET
+    n_predict: int | UnsetType | None = UNSET
 
 
+BOUNDS = ("max_tokens", "max_completion_tokens", "n_predict")  # fields that bound an answer; n_predict is llama.cpp's
 REQUIRED = {CHAT: "messages", COMPLETIONS: "prompt", EMBEDDINGS: "input"}  # path → the field that must be there
 _PEEK = msgspec.json.Decoder(Peek)
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def peek(path: str, body: bytes) -> Peek:
-    """Reads model and stream, and checks what every engine needs. Raises BadRequestError naming the field."""
+    """Reads what routing needs, and checks what every engine needs. Raises BadRequestError naming the field."""
     try:
         found = _PEEK.decode(body)
     except msgspec.ValidationError as error:
@@ -42,7 +48,7 @@ def peek(path: str, body: bytes) -> Peek:
         said = f"Invalid value for '{field}': {message}." if field else f"{message}."
         raise BadRequestError(said, param=field) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadRequestError(f"The request's body is not valid JSON: {error}") from None
+        raise _no_json(error) from None
     if not found.model:
         raise BadRequestError("Missing required parameter: 'model'.", param="model", code="missing_required_parameter")
     field = REQUIRED[path]
@@ -55,11 +61,36 @@ def peek(path: str, body: bytes) -> Peek:
 
 
 def with_fields(body: bytes, fields: dict[str, Any]) -> bytes:
-    """The same JSON object with these top-level fields set; every other value's bytes stay as they were."""
-    values = _OBJECT.decode(body)
+    """The same JSON object with these top-level fields set; every other value's bytes stay as they were.
+
+    Raises BadRequestError for what `peek` did not look at and nobody can read (a field's name that is no UTF-8).
+    """
+    values = fields_of(body)
     for name, value in fields.items():
         values[name] = msgspec.Raw(msgspec.json.encode(value))
     return msgspec.json.encode(values)
+
+
+def with_fields_before(body: bytes, fields: dict[str, Any]) -> bytes:
+    """The same object with these fields in front of its own: no second decoding, for fields that it does not name.
+
+    Where it names one after all, its own value comes last and wins, as in every common JSON reader. For a body that
+    `peek` took: it is an object, and not an empty one.
+    """
+    inside = body.index(b"{") + 1
+    return msgspec.json.encode(fields)[:-1] + b"," + body[inside:]
+
+
+def fields_of(body: bytes) -> dict[str, msgspec.Raw]:
+    """The object's top-level fields, undecoded. Raises BadRequestError as `with_fields` does."""
+    try:
+        return _OBJECT.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _no_json(error) from None
+
+
+def _no_json(error: Exception) -> BadRequestError:
+    return BadRequestError(f"The request's body is not valid JSON: {error}")
 
 
 def error_body(error: RequestError) -> bytes:

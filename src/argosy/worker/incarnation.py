@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 from argosy.config.schema import Deployment
 from argosy.engines import machine
-from argosy.engines.base import Engine, EngineContext
+from argosy.engines.base import Engine, EngineContext, Launch
 from argosy.errors import EngineError
 from argosy.telemetry.logging import EventLog
 from argosy.wire.client import Client
@@ -21,8 +22,8 @@ from argosy.worker import probe
 from argosy.worker.ending import Ending
 from argosy.worker.engine_process import EngineProcess
 from argosy.worker.probe import Listener, Probe
+from argosy.worker.reservations import NoRoomError, Reservations
 
-_GIB = 1024**3
 _PORT_TRIES = 3
 _FIRST_LOOK_SECONDS = 0.05  # between two looks whether it is ready: short for the quick ones …
 _LONGEST_LOOK_SECONDS = 0.5  # … and cheap for those that load for minutes
@@ -59,16 +60,18 @@ class Blueprint:
     address_file: Path
     variables: Mapping[str, str]
     client: Client
+    reservations: Reservations
     patience: Patience = Patience()
 
 
 class Incarnation:
     """A started engine that was ready once. Made by `start`."""
 
-    def __init__(self, blueprint: Blueprint, process: EngineProcess, probe: Probe) -> None:
+    def __init__(self, blueprint: Blueprint, process: EngineProcess, probe: Probe, memory: ExitStack) -> None:
         self._blueprint = blueprint
         self._process = process
         self._probe = probe
+        self._memory = memory
 
     @classmethod
     async def start(
@@ -84,6 +87,7 @@ class Incarnation:
                 key=key,
                 port=port,
                 address_file=blueprint.address_file,
+                chat_template=_chat_template(blueprint),
             )
             try:
                 return await cls._start_once(blueprint, context, on_pid)
@@ -126,6 +130,7 @@ class Incarnation:
     async def stop(self, grace_seconds: float) -> None:
         """Returns when nothing of it is left."""
         await self._process.stop(grace_seconds)
+        self._memory.close()
 
     def _sentence(self, ending: Ending) -> str:
         return ending.sentence(self._blueprint.replica, was_ready=True, last_lines=self._process.mark.last_lines())
@@ -135,7 +140,15 @@ class Incarnation:
         cls, blueprint: Blueprint, context: EngineContext, on_pid: Callable[[int], None]
     ) -> Incarnation:
         launch = blueprint.engine.launch(context)
-        _check_memory(blueprint, context)
+        with ExitStack() as memory:
+            _reserve(blueprint, context, memory)
+            process, ready = await cls._launch(blueprint, context, launch, on_pid)
+            return cls(blueprint, process, ready, memory.pop_all())
+
+    @staticmethod
+    async def _launch(
+        blueprint: Blueprint, context: EngineContext, launch: Launch, on_pid: Callable[[int], None]
+    ) -> tuple[EngineProcess, Probe]:
         context.address_file.unlink(missing_ok=True)
         filled = {
             name: value.replace("{key}", context.key).replace("{port}", str(context.port))
@@ -147,7 +160,7 @@ class Incarnation:
         )
         try:
             on_pid(process.pid)
-            return cls(blueprint, process, await _ready(blueprint, context, process))
+            return process, await _ready(blueprint, context, process)
         except BaseException:
             await process.stop(0)
             raise
@@ -195,12 +208,24 @@ def _told(address_file: Path) -> str | None:
         return None
 
 
-def _check_memory(blueprint: Blueprint, context: EngineContext) -> None:
-    needed = blueprint.engine.memory_bytes(context)
-    available = machine.available_memory_bytes()
-    if needed is not None and needed > available:
-        raise EngineError(
-            f"{blueprint.replica} needs at least {needed / _GIB:.1f} GiB of memory and {available / _GIB:.1f} GiB are "
-            "available here: take a smaller model, context or number of slots, or stop something else",
-            permanent=True,
+def _chat_template(blueprint: Blueprint) -> Path | None:
+    """The deployment's own, as a file beside the address."""
+    if blueprint.deployment.chat_template is None:
+        return None
+    file = blueprint.address_file.with_name("chat_template.jinja")
+    file.write_text(blueprint.deployment.chat_template, encoding="utf-8")
+    return file
+
+
+def _reserve(blueprint: Blueprint, context: EngineContext, memory: ExitStack) -> None:
+    """Makes room for it in this machine's memory, where its need is known. Raises EngineError."""
+    need = blueprint.engine.memory(context) if blueprint.deployment.check_memory else None
+    if need is None:
+        return
+    available, limit = machine.available_memory_bytes(), machine.memory_limit_bytes()
+    try:
+        memory.enter_context(
+            blueprint.reservations.reserved(blueprint.replica, need, available_bytes=available, limit_bytes=limit)
         )
+    except NoRoomError as error:
+        raise EngineError(f"{blueprint.replica} {error}", permanent=error.fits_never) from None

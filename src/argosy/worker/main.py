@@ -38,6 +38,7 @@ from argosy.worker.guard import become_subreaper
 from argosy.worker.incarnation import Blueprint, Incarnation, Patience
 from argosy.worker.listener import Listeners, Target
 from argosy.worker.memory import keep_measured
+from argosy.worker.reservations import Reservations
 
 _ENGINE_GRACE_SECONDS = 5.0  # for the engine's own end, when no request is left
 _HURRIED_GRACE_SECONDS = 0.3
@@ -80,6 +81,7 @@ class Worker:
             address_file=files.address,
             variables=_variables(environment, spec.devices),
             client=client,
+            reservations=Reservations(folder.root.parent.parent / "memory", folder.name),
             patience=patience or Patience(),
         )
         self._board = Board(

@@ -1,0 +1,70 @@
+"""What a replica needs of this machine's memory before it starts, and what would fit in its place. Pure.
+
+All figures are lower bounds: what is refused for them could not have worked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_GIB = 1024**3
+_CONTEXT_STEP = 256  # a context that is worth telling: llama.cpp rounds to these itself
+_SMALLEST_USEFUL_CONTEXT = 2048
+
+
+@dataclass(frozen=True)
+class MemoryNeed:
+    """`weights`: which they are; replicas of the same ones share their pages."""
+
+    weights: str
+    weights_bytes: int
+    cache_bytes_per_token: int = 0  # 0: it keeps nothing, or its header does not tell
+    context: int = 0  # tokens per request
+    slots: int = 0  # requests at once, each with a context
+
+    @property
+    def cache_bytes(self) -> int:
+        return self.cache_bytes_per_token * self.context * self.slots
+
+    @property
+    def total_bytes(self) -> int:
+        return self.weights_bytes + self.cache_bytes
+
+    def __str__(self) -> str:
+        """4.7 GiB of memory (weights 4.1, cache 0.6)"""
+        text = f"{gib(self.total_bytes)} GiB of memory"
+        if not self.cache_bytes:
+            return text
+        return f"{text} (weights {gib(self.weights_bytes)}, cache {gib(self.cache_bytes)})"
+
+    def what_fits(self, available_bytes: int, *, weights_are_here: bool = False) -> str:
+        """What would fit into `available_bytes`, as the second half of a sentence."""
+        left = available_bytes - (0 if weights_are_here else self.weights_bytes)
+        tokens = max(0, left) // self.cache_bytes_per_token if self.cache_bytes_per_token else 0
+        choices = []
+        if (context := _rounded(tokens // max(1, self.slots))) and context < self.context:
+            choices.append((context, self.slots))
+        if self.slots > 1:
+            fewer = min(self.slots, tokens // self.context)
+            choices.append((self.context, fewer) if fewer else (_rounded(tokens), 1))
+        told = [f"context {context} with {_counted(slots)}" for context, slots in choices if context]
+        if told:
+            return f"would fit: {', or '.join(told)}"
+        context = min(self.context, _SMALLEST_USEFUL_CONTEXT)
+        largest = available_bytes - self.cache_bytes_per_token * context
+        if largest <= 0:
+            return "no weights would fit"
+        with_context = f" (with context {context} and 1 slot)" if context else ""
+        return f"a smaller quantisation is needed: weights of at most {gib(largest)} GiB would fit{with_context}"
+
+
+def gib(count: int) -> str:
+    return f"{count / _GIB:.2f}" if count < _GIB else f"{count / _GIB:.1f}"
+
+
+def _rounded(context: int) -> int:
+    return context // _CONTEXT_STEP * _CONTEXT_STEP
+
+
+def _counted(slots: int) -> str:
+    return f"{slots} slot{'' if slots == 1 else 's'}"
