@@ -16,6 +16,7 @@ from argosy.gateway.auth import Gatekeeper
 from argosy.gateway.call import Call, OnEnd
 from argosy.gateway.errors import Send, send_error
 from argosy.gateway.relay import Relay, stopping
+from argosy.gateway.time_limits import CLIENT_TOO_SLOW
 from argosy.gateway.shaping import shaped
 from argosy.protocol.openai import peek
 from argosy.registry.registry import Registry
@@ -76,10 +77,10 @@ class OpenAISurface:
                 await send_error(send, error, call.request_id)
         except asyncio.CancelledError as cancelled:
             # Swallowed: this task serves this request alone, and its answer is complete or has nobody to go to.
-            left = cancelled.args == (CLIENT_LEFT,)
-            call.error = CLIENT_LEFT if left else "the gateway was stopped"
+            known = cancelled.args and cancelled.args[0] in (CLIENT_LEFT, CLIENT_TOO_SLOW)
+            call.error = cancelled.args[0] if known else "the gateway was stopped"
             if not call.started:
-                call.status = CLIENT_CLOSED_REQUEST if left else stopping().status
+                call.status = CLIENT_CLOSED_REQUEST if call.error == CLIENT_LEFT else stopping().status
                 await send_error(send, stopping(), call.request_id)
         finally:
             call.body = b""
