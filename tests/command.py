@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -89,6 +90,18 @@ class Argosy:
 
     def replicas(self, *words: str) -> dict[str, dict[str, Any]]:
         return {each["id"]: each for deployment in self.ps(*words)["deployments"] for each in deployment["replicas"]}
+
+    def ask(self, path: str = "/argosy/v1/fleet", method: str = "GET", fleet: str = "fleet") -> Any:
+        """Of the fleet's controller itself: quicker than a command, for who asks often."""
+        folder = self.fleet(fleet)
+        record = until(lambda: read_json(folder.controller, ProcessRecord))
+        request = urllib.request.Request(f"{record.address}{path}", method=method)
+        request.add_header("authorization", f"Bearer {folder.secret('admin_key')}")
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return json.load(answer)
+
+    def replicas_now(self) -> dict[str, dict[str, Any]]:
+        return {each["id"]: each for deployment in self.ask()["deployments"] for each in deployment["replicas"]}
 
     def pid(self, name: str, fleet: str = "fleet") -> int:
         """Of the controller or the gateway, by its record."""
