@@ -123,7 +123,6 @@ async def test_an_error_that_no_client_could_read_is_wrapped(
     assert "the engine answered 500" in error_of(told)["message"]
 
 
-@pytest.mark.xfail(strict=True, reason="gateway/relay.py names the replica only where the error leads to a retry")
 @pytest.mark.parametrize("status", [401, 500])
 async def test_an_engines_refusal_says_whose_it_is(door: Door, engine: FakeEngine, status: int) -> None:
     engine.plays.append(answer(b"no", status, content_type="text/plain"))

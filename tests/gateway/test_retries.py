@@ -145,7 +145,7 @@ async def test_a_large_plain_answer_that_breaks_off_is_never_taken_for_whole(
     """It is too large to be held back: the client has its head already."""
     size = 4_000_000
     part = head(content_type="application/json", content_length=str(size)) + b"x" * (size // 2)
-    engines[0].plays.append(reset_after(part))
+    engines[0].plays.append(raw(part, close=True))
     reader, _ = await door.ask()
     seen = await asyncio.wait_for(reader.read(), 5)
     assert seen.startswith(b"HTTP/1.1 200")

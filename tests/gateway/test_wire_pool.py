@@ -212,7 +212,6 @@ async def test_a_server_that_changes_protocols_is_a_broken_answer(pool: Pool, en
         await ask(pool)
 
 
-@pytest.mark.xfail(strict=True, reason="wire/connection.py: the reader of an answer with junk behind it is never woken")
 async def test_bytes_after_an_answer_end_its_connection(pool: Pool, engine: FakeEngine) -> None:
     engine.plays.append(raw(head(content_length="2") + b"hi" + b"more"))
     async with asyncio.timeout(0.3):
@@ -238,7 +237,6 @@ async def test_bytes_that_come_while_nothing_is_asked_end_the_connection(pool: P
     assert b"evil" not in (await ask(pool))[1]
 
 
-@pytest.mark.xfail(strict=True, reason="wire/connection.py: a second answer in the same bytes replaces the first")
 async def test_a_second_answer_in_the_same_bytes_is_not_taken_for_the_first(pool: Pool, engine: FakeEngine) -> None:
     evil = b"HTTP/1.1 500 Evil\r\ncontent-length: 4\r\n\r\nevil"
     engine.plays.append(raw(head(content_length="2") + b"hi" + evil))

@@ -174,7 +174,6 @@ async def test_an_http_proxy_gets_the_whole_url() -> None:
         pool.close()
 
 
-@pytest.mark.xfail(strict=True, reason="wire/pool.py asks for ::1:443 where RFC 9112 wants [::1]:443")
 async def test_a_tunnel_to_an_ipv6_address_is_asked_for_in_brackets() -> None:
     async with FakeEngine(raw(b"HTTP/1.1 403 No\r\n\r\n")) as proxy:
         pool = Pool(Origin("https", "::1", 443), proxy=split_url(proxy.address)[0], tls=of_client())

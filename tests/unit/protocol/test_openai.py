@@ -116,7 +116,7 @@ def test_usage_is_what_an_answer_tells(answer: bytes, usage: Usage | None) -> No
         (b'data: {"usage":{"prompt_tokens":3,"completion_tokens":4}}\r\n\r\ndata: [DONE]\r\n\r\n', Usage(3, 4)),
         (b'data:{"timings":{"prompt_n":3,"predicted_n":4}}\n\n', Usage(3, 4)),
         (b'data: {"usage":{"prompt_tokens":1}}\n\ndata: {"usage":{"prompt_tokens":2}}\n\n', Usage(2, 0)),
-        (b'data: {"usage":{"prompt_tokens":1}}\n\ndata: {"usage":null}\n\n', Usage(1, 0)),
+        (b'data: {"usage":null}\n\ndata: {"usage":{"prompt_tokens":1}}\n\ndata: [DONE]\n\n', Usage(1, 0)),
         (b'ge":1}\n\ndata: {"choices":[]}\n\ndata: [DONE]\n\n', None),
         (b'data: {"choices":[{"delta":{"content":"\\"usage\\""}}]}\n\n', None),
     ],
