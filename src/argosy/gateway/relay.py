@@ -8,6 +8,7 @@ and the time limits of a request; all three end here on every path.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 from argosy.dispatch.dispatcher import Dispatcher, Lease
@@ -22,7 +23,7 @@ from argosy.errors import (
 )
 from argosy.gateway.call import Call
 from argosy.gateway.errors import Send
-from argosy.gateway.time_limits import TimeKeeper, TimeLimits
+from argosy.gateway.time_limits import CLIENT_TOO_SLOW, TimeKeeper, TimeLimits
 from argosy.gateway.upstreams import Upstreams
 from argosy.protocol.openai import error_event, usage_of, usage_of_stream, with_fields
 from argosy.registry.records import Replica
@@ -33,6 +34,7 @@ from argosy.wire.sse import EventFramer
 ATTEMPTS_TAKEN = 2  # replicas that may take one request and fail: a bad request must not kill a fleet
 HELD_BYTES = 1024 * 1024  # a plain answer up to this size is sent only when it is whole
 ENDING_BYTES = 8192  # of a stream, in which its usage and [DONE] are looked for
+LAST_WORDS_SECONDS = 0.2  # for the error event of a stream that is cut, whose client may not be reading
 DONE = b"data: [DONE]"
 _HINT = Hint()
 
@@ -100,17 +102,17 @@ class Relay:
             exchange = await upstream.post(call.path, body, call.request_id, timeouts.connect, limits.watch)
             content_type = exchange.header(b"content-type") or b"application/json"
             if content_type.startswith(b"text/event-stream"):
-                await self._stream(call, exchange, limits, send)
+                await self._stream(call, exchange, limits, replica, send)
             else:
-                await self._plain(call, exchange, content_type, send)
-        except (BrokenAnswerError, ConnectError, RefusedError) as error:
-            raise type(error)(f"{replica.id}: {error}", code=error.code, retry_after=error.retry_after) from error
+                await self._plain(call, exchange, limits, content_type, send)
+        except UpstreamError as error:
+            raise _named(error, replica) from error
         finally:
             limits.stop()
             if exchange is not None:
                 exchange.close()
 
-    async def _stream(self, call: Call, exchange: Exchange, limits: TimeLimits, send: Send) -> None:
+    async def _stream(self, call: Call, exchange: Exchange, limits: TimeLimits, replica: Replica, send: Send) -> None:
         framer = EventFramer()
         events = b""
         while not events:
@@ -121,7 +123,7 @@ class Relay:
                 events, framer.tail = framer.tail + b"\n\n", b""
                 break
             events = framer.feed(data)
-        limits.first_event()
+        limits.answer_begins()
         call.status = exchange.status
         await send(
             {
@@ -144,12 +146,15 @@ class Relay:
                 data = await exchange.read()
                 events = framer.feed(data) if data else b""
         except (BrokenAnswerError, UpstreamTimeoutError) as error:
-            call.error = str(error)
-            await send({"type": "http.response.body", "body": error_event(error)})
+            call.error = str(_named(error, replica))
+            await send({"type": "http.response.body", "body": error_event(_named(error, replica))})
             return
-        except asyncio.CancelledError:
-            # The client has left (then this goes nowhere), or the gateway is stopped before the answer's end.
-            await send({"type": "http.response.body", "body": error_event(stopping())})
+        except asyncio.CancelledError as cancelled:
+            # The client has left (then this goes nowhere) or does not read, or the gateway is stopped.
+            why = limits.too_slow() if cancelled.args == (CLIENT_TOO_SLOW,) else stopping()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LAST_WORDS_SECONDS):
+                    await send({"type": "http.response.body", "body": error_event(why)})
             raise
         if framer.tail:  # an engine that forgot the last blank line
             events += framer.tail + b"\n\n"
@@ -159,7 +164,7 @@ class Relay:
         call.usage = usage_of_stream(ending)
         await send({"type": "http.response.body", "body": events})
 
-    async def _plain(self, call: Call, exchange: Exchange, content_type: bytes, send: Send) -> None:
+    async def _plain(self, call: Call, exchange: Exchange, limits: TimeLimits, content_type: bytes, send: Send) -> None:
         data = await exchange.read_all(HELD_BYTES)
         status = exchange.status
         headers = [(b"content-type", content_type), (b"x-request-id", call.request_id)]
@@ -173,6 +178,8 @@ class Relay:
         call.status = status
         await send({"type": "http.response.start", "status": status, "headers": headers})
         call.answered_at = self._clock()
+        if not exchange.finished:
+            limits.answer_begins()
         while not exchange.finished:
             await send({"type": "http.response.body", "body": data, "more_body": True})
             data = await exchange.read()
@@ -187,6 +194,13 @@ class Relay:
             raise RefusedError(f"the engine takes no request now (503): {_excerpt(data)}", retry_after=1)
         if not content_type.startswith(b"application/json") or b'"error"' not in data:
             raise UpstreamError(f"the engine answered {status}: {_excerpt(data)}")
+
+
+def _named(error: UpstreamError, replica: Replica) -> UpstreamError:
+    """The same error, saying whose it is. (A time limit says so itself.)"""
+    if isinstance(error, UpstreamTimeoutError):
+        return error
+    return type(error)(f"{replica.id}: {error}", code=error.code, retry_after=error.retry_after)
 
 
 def stopping() -> UnavailableError:

@@ -7,18 +7,20 @@ so be noticed LOOK_SECONDS late, which nobody who waits for seconds will mind.
 from __future__ import annotations
 
 import asyncio
+import math
 
 from argosy.errors import UpstreamTimeoutError
 from argosy.protocol.deployment import Timeouts
 from argosy.wire.connection import Exchange
 
 LOOK_SECONDS = 0.1
+CLIENT_TOO_SLOW = "the client did not read its answer in time"  # the message of a request's CancelledError
 
 
 class TimeLimits:
     """Of one attempt. Times are the event loop's."""
 
-    __slots__ = ("_exchange", "_first_until", "_keeper", "_replica", "_stream", "_timeouts", "_total_until")
+    __slots__ = ("_exchange", "_first_until", "_keeper", "_replica", "_stream", "_task", "_timeouts", "_total_until")
 
     def __init__(self, keeper: TimeKeeper, timeouts: Timeouts, replica: str, now: float, *, stream: bool) -> None:
         self._keeper = keeper
@@ -26,6 +28,7 @@ class TimeLimits:
         self._replica = replica
         self._stream = stream
         self._exchange: Exchange | None = None
+        self._task: asyncio.Task[object] | None = None
         self._total_until = now + timeouts.total
         self._first_until = now + timeouts.first_token if stream else 0.0
 
@@ -34,9 +37,16 @@ class TimeLimits:
         self._exchange = exchange
         self._keeper.add(self)
 
-    def first_event(self) -> None:
-        """The first event has come: idle counts now."""
+    def answer_begins(self) -> None:
+        """The client's head goes out: idle counts now, and from here on the client may hold us up."""
         self._first_until = 0.0
+        self._task = asyncio.current_task()
+
+    def too_slow(self) -> UpstreamTimeoutError:
+        """What a client hears that has not read its answer in time."""
+        return UpstreamTimeoutError(
+            f"the answer was not read within {self._timeouts.total:g} s (timeouts.total)", code="total_timeout"
+        )
 
     def stop(self) -> None:
         self._keeper.remove(self)
@@ -46,7 +56,10 @@ class TimeLimits:
         exchange = self._exchange
         assert exchange is not None
         if now >= self._total_until:
+            self._total_until = math.inf
             self._fail(exchange, "total", self._timeouts.total, "has not finished its answer")
+            if self._task is not None and not exchange.waiting:
+                self._task.cancel(CLIENT_TOO_SLOW)
         elif self._first_until:
             if now >= self._first_until:
                 self._fail(exchange, "first_token", self._timeouts.first_token, "has sent no event")

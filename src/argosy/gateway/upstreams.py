@@ -30,7 +30,7 @@ class Upstream:
         self.address = replica.status.address
         self.epoch = replica.status.epoch
         if self.address is None:
-            raise ConnectError(f"{replica.id} has told no address")
+            raise ConnectError("it has told no address")
         origin, path = split_url(self.address)
         self._base = path.rstrip("/").removesuffix(CLIENT_BASE) if replica.remote else path.rstrip("/")
         self._key = key
@@ -102,5 +102,5 @@ class Upstreams:
             return Upstream(replica, engine_key(self._join_token, replica.id, replica.status.epoch), None)
         variable = replica.remote.api_key_env
         if variable and not self._variables.get(variable):
-            raise NoKeyError(f"{replica.id} needs its key in the environment variable {variable}, which is not set")
+            raise NoKeyError(f"it needs its key in the environment variable {variable}, which is not set")
         return Upstream(replica, self._variables[variable] if variable else None, self._variables)

@@ -128,6 +128,10 @@ class Exchange:
             self._waiter.set_result(None)
 
 
+class _UnaskedAnswerError(Exception):
+    """A second answer to one request. httptools hands it on as an HttpParserError."""
+
+
 class Connection(asyncio.Protocol):
     """A connection that carries one exchange after another. `on_idle` is told when it can carry the next."""
 
@@ -202,8 +206,7 @@ class Connection(asyncio.Protocol):
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             if not exchange.complete:
                 self._fail(BrokenAnswerError(f"the answer is not HTTP/1.1 ({error})"))
-            self.abort()
-            return
+            self.abort()  # behind a complete answer it is junk, which spoils the connection alone
         exchange._wake()
 
     def eof_received(self) -> bool:
@@ -212,7 +215,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
         exchange = self._exchange
-        if exchange is None or exchange.complete:
+        if exchange is None or exchange.complete or exchange.error is not None:
             return
         if exchange.status and not self._sized and exc is None:
             exchange.complete = True  # a body without length ends with its connection (RFC 9112, 6.3)
@@ -229,6 +232,8 @@ class Connection(asyncio.Protocol):
     # httptools callbacks
 
     def on_message_begin(self) -> None:
+        if self._exchange is not None and self._exchange.complete:
+            raise _UnaskedAnswerError
         self._headers = []
         self._sized = False
 

@@ -99,7 +99,8 @@ class Pool:
     async def _connect_through_proxy(self, loop: asyncio.AbstractEventLoop) -> Connection:
         """A tunnel by CONNECT (RFC 9110, 9.3.6), then TLS inside it."""
         assert self._proxy is not None and self._tls is not None
-        authority = f"{self.origin.host}:{self.origin.port}"
+        host = f"[{self.origin.host}]" if ":" in self.origin.host else self.origin.host
+        authority = f"{host}:{self.origin.port}"  # with its port always, unlike a Host header
         tunnel_made: asyncio.Future[None] = loop.create_future()
         transport, _ = await loop.create_connection(lambda: _Tunnel(tunnel_made), self._proxy.host, self._proxy.port)
         try:

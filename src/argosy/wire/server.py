@@ -212,7 +212,7 @@ class HttpProtocol(asyncio.Protocol):
     async def writable(self) -> None:
         """Until the client has read enough of what was written, or has left."""
         if self.write_paused and not self.closed:
-            if self._writable is None:
+            if self._writable is None or self._writable.done():  # done: who waited was cancelled
                 self._writable = self.loop.create_future()
             await self._writable
 
