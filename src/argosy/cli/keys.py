@@ -11,7 +11,8 @@ import termios
 import tty
 from collections.abc import Iterator
 
-_ENDS = (b"q", b"Q", b"\x1b", b"\x03", b"\x04")  # q, Escape, Ctrl-C and Ctrl-D as bytes
+_ENDS = b"qQ\x03\x04"  # Ctrl-C and Ctrl-D too, where they come as bytes
+_ESCAPE = b"\x1b"  # by itself; an arrow key is Escape and more
 
 
 @contextlib.contextmanager
@@ -22,8 +23,7 @@ def keys_end(done: asyncio.Event) -> Iterator[None]:
 
     def read() -> None:
         pressed = os.read(handle, 64)
-        # An arrow key is Escape and more; the end of the terminal is nothing at all.
-        if not pressed or pressed in _ENDS:
+        if not pressed or pressed == _ESCAPE or any(key in _ENDS for key in pressed):  # nothing: the terminal is gone
             done.set()
 
     signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
