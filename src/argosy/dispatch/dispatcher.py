@@ -166,7 +166,8 @@ class Dispatcher:
         if routable:
             busy = sum(replica.in_flight for replica in routable)
             return UnavailableError(
-                f"{name}: no slot became free within {seconds:.3g} s ({busy} requests run on {len(routable)} replica(s))",
+                f"{name}: no slot became free within {seconds:.3g} s"
+                f" ({busy} requests run on {len(routable)} replica(s))",
                 code="queue_timeout",
                 retry_after=1,
             )
