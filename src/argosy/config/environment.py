@@ -21,6 +21,7 @@ class Environment:
     api_keys: tuple[str, ...] = field(repr=False)  # ARGOSY_API_KEY, comma separated: what clients may send
     admin_key: str | None = field(repr=False)  # ARGOSY_ADMIN_KEY
     join_token: str | None = field(repr=False)  # ARGOSY_JOIN_TOKEN
+    sources: tuple[str, ...]  # ARGOSY_SOURCES, comma separated: where catalog models come from, in this order
     url: str | None  # ARGOSY_URL, else OPENAI_BASE_URL: the gateway that `argosy chat` talks to
     variables: Mapping[str, str] = field(repr=False)  # all of it: ${NAME}, api_key_env, children, proxies
 
@@ -40,6 +41,7 @@ class Environment:
             api_keys=tuple(key for key in map(str.strip, (given("ARGOSY_API_KEY") or "").split(",")) if key),
             admin_key=given("ARGOSY_ADMIN_KEY"),
             join_token=given("ARGOSY_JOIN_TOKEN"),
+            sources=tuple(kind for kind in map(str.strip, (given("ARGOSY_SOURCES") or "").split(",")) if kind),
             url=given("ARGOSY_URL") or given("OPENAI_BASE_URL"),
             variables=dict(variables),
         )

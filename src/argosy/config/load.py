@@ -33,7 +33,6 @@ from argosy.config.yaml_file import Document, UnreadableError
 from argosy.engines import catalog
 from argosy.errors import Fault, FleetFileError, SourceError
 from argosy.models import sources as model_sources
-from argosy.models.catalog import CATALOG
 from argosy.protocol.deployment import DeploymentRecord, Shaping
 from argosy.protocol.deployment import Timeouts as TimeoutsRecord
 from argosy.protocol.openai import BOUNDS
@@ -209,6 +208,8 @@ def _deployment(given: dict[str, Any], folder: Path | None) -> Iterator[Finding]
             yield ("chat_template",), f"engine {engine} takes none"
     if isinstance(given.get("source"), str):
         yield from _source(given, folder)
+    elif given.get("revision"):
+        yield ("revision",), "of no source: only hf: and modelscope: repositories have revisions"
     if isinstance(given.get("chat_template"), str):
         yield from _chat_template(given, folder)
     command = given.get("command")
@@ -230,6 +231,12 @@ def _options(engine: str, options: dict[str, Any]) -> Iterator[Finding]:
 
 def _source(given: dict[str, Any], folder: Path | None) -> Iterator[Finding]:
     as_given = given["source"]
+    revision = given.get("revision")
+    if isinstance(revision, str) and revision:
+        try:  # one text from here on, which also the cache keeps it under
+            as_given = given["source"] = model_sources.with_revision(as_given, revision)
+        except SourceError as error:
+            yield ("revision",), str(error)
     try:
         if isinstance(model_sources.parse(as_given), model_sources.PathSource):
             relative = list(_made_absolute(given, "source", ("source",), folder))
@@ -288,11 +295,26 @@ def _timeouts(given: object) -> Iterator[Finding]:
 
 
 def _name_of(source: str) -> str:
-    """smollm2 → smollm2, models/Qwen 2.5.gguf → qwen-2.5, pypi:…/Tiny.gguf → tiny"""
-    if source in CATALOG:
-        return source
-    name = re.sub(r"[^a-z0-9._-]+", "-", Path(source).stem.lower()).strip("-.")
+    """smollm2 → smollm2, qwen2.5:0.5b → qwen2.5-0.5b, models/Qwen 2.5.gguf → qwen-2.5, hf:Org/Qwen3-GGUF → qwen3"""
+    name = _written_name(source).lower().removesuffix("-gguf")
+    name = re.sub(r"[^a-z0-9._-]+", "-", name).strip("-.")
     return f"{name or 'model'}-model" if name in RESERVED_NAMES or not name else name
+
+
+def _written_name(source: str) -> str:
+    try:
+        parsed = model_sources.parse(source)
+    except SourceError:  # which is told later, as a fault
+        return Path(source).stem
+    match parsed:
+        case model_sources.PathSource(path=path):
+            return path.stem
+        case model_sources.CatalogSource(row=row):
+            return row.name
+        case model_sources.HubSource(name=name):
+            return name
+        case other:
+            return Path(other.name).stem
 
 
 def _free_name(name: str, taken: Mapping[str, object]) -> str:

@@ -129,7 +129,13 @@ class Gateway(Settings):
 class Deployment(Settings):
     """A served model."""
 
-    source: str | None = Field(None, description="catalog name, path, or pypi:package==version/member")
+    source: str | None = Field(
+        None,
+        description="catalog name, path, hf:org/repo, modelscope:org/repo, https://… or pypi:package==version/member",
+    )
+    revision: str | None = Field(
+        None, description="of a hf: or modelscope: source: a branch, a tag or a commit", min_length=1
+    )
     engine: str | None = Field(
         None, description="a name of engines/catalog.py; left out: decided by the fields present", min_length=1
     )

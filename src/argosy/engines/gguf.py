@@ -36,6 +36,11 @@ class GgufHeader:
     @classmethod
     def read(cls, path: Path) -> GgufHeader:
         """Raises GgufError, OSError."""
+        if path.is_dir():
+            raise GgufError(
+                f"{path} is a folder of weights, not a GGUF file: llama.cpp reads GGUF. Give a file "
+                "(hf:org/repo-GGUF:Q4_K_M, or a path that ends with .gguf), or another engine"
+            )
         with path.open("rb") as file:
             magic = file.read(4)
             if magic != _MAGIC:

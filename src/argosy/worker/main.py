@@ -62,6 +62,7 @@ class Worker:
     ) -> None:
         self._spec = spec
         self._cache = environment.cache
+        self._sources = environment.sources
         self._join_token = join_token
         self._deployment = Deployment.model_validate(spec.config)
         engine = catalog.engine(self._deployment.engine_name)
@@ -182,7 +183,7 @@ class Worker:
             try:
                 await self._live_once()
             except (EngineError, SourceError) as error:
-                reason, permanent = str(error), isinstance(error, EngineError) and error.permanent
+                reason, permanent = str(error), error.permanent
             if self._drain_asked.is_set():
                 return
             delay = None if permanent else history.next_delay(time.monotonic())
@@ -211,6 +212,7 @@ class Worker:
                 self._deployment.source,
                 cache=self._cache,
                 variables=self._blueprint.variables,
+                order=self._sources,
                 report=lambda text: board.change(reason=text),
             )
             board.change(reason="")

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from argosy.errors import EngineError, SourceError
@@ -15,7 +15,14 @@ from argosy.models.resolve import Progress, check_source, resolve
 _REPORT_SECONDS = 0.5
 
 
-async def fetch(source: str, *, cache: Path, variables: Mapping[str, str], report: Callable[[str], None]) -> Path:
+async def fetch(
+    source: str,
+    *,
+    cache: Path,
+    variables: Mapping[str, str],
+    report: Callable[[str], None],
+    order: Sequence[str] = (),
+) -> Path:
     """The weights' path; `report` is told how far it is, at most twice a second.
 
     Raises SourceError, and EngineError(permanent=True) for a source that no second try can fetch.
@@ -35,7 +42,15 @@ async def fetch(source: str, *, cache: Path, variables: Mapping[str, str], repor
             loop.call_soon_threadsafe(report, str(made))
 
     fetching = asyncio.create_task(
-        asyncio.to_thread(resolve, source, cache=cache, progress=progress, cancelled=cancelled, variables=variables)
+        asyncio.to_thread(
+            resolve,
+            source,
+            cache=cache,
+            progress=progress,
+            cancelled=cancelled,
+            variables=variables,
+            order=order,
+        )
     )
     try:
         return await asyncio.shield(fetching)

@@ -102,7 +102,7 @@ def test_the_engines_own_options_are_checked(faults: Faults) -> None:
             "deployments.a.replicas: engine remote has one for",
         ),
         ("deployments: {a: {engine: remote, urls: 5}}", "deployments.a.urls: must be a list such as [a, b], got 5"),
-        ("deployments: {a: {source: 'hf:org/name'}}", "deployments.a.source: 'hf:org/name': hf: is not supported yet"),
+        ("deployments: {a: {source: 'ftp:org/name'}}", "deployments.a.source: 'ftp:org/name' is no source that Argosy knows"),
         ("deployments: {a: {source: weights/none.gguf}}", "deployments.a.source: no such file: /"),
         ("deployments: {a: [1]}", "deployments.a: must be a mapping of names to values, got a list"),
         ("deployments: {}\ngateway: {api_key_file: keys}", "gateway.api_key_file: no such file: /"),

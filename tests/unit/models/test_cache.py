@@ -10,7 +10,8 @@ import pytest
 
 from argosy.errors import SourceError
 from argosy.models.cache import Artefact, Fetch, ModelCache
-from argosy.models.progress import Progress
+from argosy.models.fetching import Fetched, StoredFile
+from argosy.models.progress import Meter, Progress
 
 CONTENT = b"weights" * 1000
 SEVEN = Artefact(
@@ -23,15 +24,16 @@ SEVEN = Artefact(
 
 
 def fetches(content: bytes = CONTENT) -> Fetch:
-    def fetch(folder: Path) -> Path:
-        file = folder / "fetched"
-        file.write_bytes(content)
-        return file
+    def fetch(folder: Path) -> tuple[Path, Fetched]:
+        files = folder / "files"
+        files.mkdir(exist_ok=True)
+        (files / "fetched").write_bytes(content)
+        return files, Fetched("fetched", [StoredFile("fetched", len(content))])
 
     return fetch
 
 
-def never(folder: Path) -> Path:
+def never(folder: Path) -> tuple[Path, Fetched]:
     raise AssertionError("the file was there already")
 
 
@@ -51,8 +53,8 @@ def obtain(tmp_path: Path) -> Obtain:
 
 
 def left_in(folder: Path) -> list[str]:
-    """Files but the locks, which stay."""
-    return sorted(file.name for file in folder.rglob("*") if file.is_file() and file.suffix != ".lock")
+    """Files but the locks, which stay, and the records."""
+    return sorted(file.name for file in folder.rglob("*") if file.is_file() and file.suffix not in (".lock", ".json"))
 
 
 def test_a_file_is_fetched_once(obtain: Obtain) -> None:
@@ -85,11 +87,56 @@ def test_a_file_that_was_cut_short_on_the_disk_is_fetched_again(obtain: Obtain) 
     assert obtain(SEVEN, fetches()).read_bytes() == CONTENT
 
 
-def test_what_a_killed_process_left_is_cleared_by_the_next(obtain: Obtain, tmp_path: Path) -> None:
+def test_what_a_killed_process_left_is_there_for_the_next_fetch_and_gone_after_it(
+    obtain: Obtain, tmp_path: Path
+) -> None:
     partial = tmp_path / "models" / f"{SEVEN.key}.partial"
     partial.mkdir(parents=True)
-    (partial / "half").touch()
-    obtain(SEVEN, fetches())
+    (partial / "half").write_bytes(CONTENT[:3000])
+
+    def go_on(folder: Path) -> tuple[Path, Fetched]:
+        assert (folder / "half").read_bytes() == CONTENT[:3000]
+        return fetches()(folder)
+
+    obtain(SEVEN, go_on)
+    assert left_in(tmp_path) == ["seven.gguf"]
+
+
+def test_what_is_half_fetched_when_it_fails_is_kept_and_an_empty_start_is_not(obtain: Obtain, tmp_path: Path) -> None:
+    def cut(folder: Path) -> tuple[Path, Fetched]:
+        (folder / "half").write_bytes(CONTENT[:3000])
+        raise SourceError("cut")
+
+    def refused(folder: Path) -> tuple[Path, Fetched]:
+        raise SourceError("refused")
+
+    with pytest.raises(SourceError, match="refused"):
+        obtain(SEVEN, refused)
+    assert not (tmp_path / "models" / f"{SEVEN.key}.partial").exists()
+    with pytest.raises(SourceError, match="cut"):
+        obtain(SEVEN, cut)
+    [entry] = ModelCache(tmp_path / "models").entries()
+    assert (entry.key, entry.record, entry.size_bytes) == (SEVEN.key, None, 3000)
+
+
+def test_what_another_process_fetches_is_not_removed(tmp_path: Path) -> None:
+    cache = ModelCache(tmp_path / "models")
+
+    def removes(folder: Path) -> tuple[Path, Fetched]:
+        with pytest.raises(SourceError, match="another process is fetching it"):
+            cache.remove(SEVEN.key)
+        return fetches()(folder)
+
+    assert cache.obtain(SEVEN, removes, unheard, threading.Event()).read_bytes() == CONTENT
+
+
+def test_what_belongs_to_no_file_of_the_source_is_not_kept(obtain: Obtain, tmp_path: Path) -> None:
+    def untidy(folder: Path) -> tuple[Path, Fetched]:
+        files, fetched = fetches()(folder)
+        (files / "other.part").touch()
+        return files, fetched
+
+    obtain(SEVEN, untidy)
     assert left_in(tmp_path) == ["seven.gguf"]
 
 
@@ -98,7 +145,7 @@ def test_of_two_askers_one_fetches_and_the_other_waits_for_it(tmp_path: Path) ->
     fetching, other_waits = threading.Event(), threading.Event()
     heard: list[str] = []
 
-    def slow(folder: Path) -> Path:
+    def slow(folder: Path) -> tuple[Path, Fetched]:
         fetching.set()
         assert other_waits.wait(10)
         return fetches()(folder)
@@ -119,7 +166,7 @@ def test_waiting_for_another_can_be_cancelled(tmp_path: Path) -> None:
     cache = ModelCache(tmp_path / "models")
     fetching, cancelled = threading.Event(), threading.Event()
 
-    def slow(folder: Path) -> Path:
+    def slow(folder: Path) -> tuple[Path, Fetched]:
         fetching.set()
         assert cancelled.wait(10)
         return fetches()(folder)
@@ -148,3 +195,25 @@ def test_a_cache_that_cannot_be_written_is_told_in_a_sentence(tmp_path: Path) ->
 def test_progress_prints_as_a_phrase() -> None:
     assert str(Progress("smollm2", 34_300_000, 98_362_432)) == "downloading smollm2: 34 of 98 MB"
     assert str(Progress("x.gguf", 34_300_000, None)) == "downloading x.gguf: 34 MB"
+    quick = Progress("a", 34_300_000, 98_362_432, bytes_per_second=12_000_000, note="hf is away, trying b")
+    assert str(quick) == "downloading a: 34 of 98 MB, 12 MB/s, 5 s left (hf is away, trying b)"
+    assert str(Progress("a", 0, 9_000_000_000, bytes_per_second=1_200_000)).endswith("1.2 MB/s, 2.1 h left")
+
+
+def test_the_speed_is_that_of_the_last_seconds() -> None:
+    clock = FakeTime()
+    meter = Meter("a", clock=clock)
+    assert meter.at(500_000, 100_000_000).bytes_per_second is None
+    for second in range(1, 21):
+        clock.now = float(second)
+        made = meter.at(1_000_000 * second if second <= 10 else 10_000_000 + 3_000_000 * (second - 10), 100_000_000)
+    assert made.bytes_per_second == pytest.approx(3_000_000)
+    assert made.seconds_left == pytest.approx(20)
+    assert meter.at(1_000_000, 100_000_000).done_bytes == 40_000_000  # files that are moved turn nothing back
+
+
+class FakeTime:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
