@@ -162,3 +162,13 @@ async def test_every_answer_has_a_request_id_of_its_own(door: Door) -> None:
         await door.request("GET", "/argosy/v1/replicas"),
     ]
     assert len({each.headers["x-request-id"] for each in told}) == len(told)
+
+
+@pytest.mark.parametrize("content_type", ["text/html", "application/json", "text/event-stream"])
+async def test_an_engines_4xx_in_words_of_its_own_keeps_its_status_in_the_envelope(
+    door: Door, engine: FakeEngine, content_type: str
+) -> None:
+    engine.plays.append(answer(b'{"detail": "too long"}', 422, content_type=content_type))
+    told = await door.chat(stream=True)
+    assert told.status == 422
+    assert "too long" in error_of(told)["message"]

@@ -113,8 +113,8 @@ class Gateway:
         else:
             raise NotFoundError(f"The model '{model}' does not exist.", param="model", code="model_not_found")
         states = {entry.record.name: self._state(entry) for entry in deployments}
-        # One deployment is asked for because somebody wants to use it: then only ready is ready.
-        good = ("ready",) if model else ("ready", "degraded", "failed", "stopped")
+        # One deployment is asked for because somebody wants to use it: then it must serve.
+        good = ("ready", "degraded") if model else ("ready", "degraded", "failed", "stopped")
         ready = all(state in good for state in states.values())
         return JSONResponse({"ready": ready, "deployments": states}, 200 if ready else 503)
 

@@ -16,8 +16,8 @@ from argosy.gateway.auth import Gatekeeper
 from argosy.gateway.call import Call, OnEnd
 from argosy.gateway.errors import Send, send_error
 from argosy.gateway.relay import Relay, stopping
-from argosy.gateway.time_limits import CLIENT_TOO_SLOW
 from argosy.gateway.shaping import shaped
+from argosy.gateway.time_limits import CLIENT_TOO_SLOW
 from argosy.protocol.openai import peek
 from argosy.registry.registry import Registry
 from argosy.wire.server import CLIENT_LEFT

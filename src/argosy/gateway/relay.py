@@ -14,6 +14,7 @@ from collections.abc import Callable
 from argosy.dispatch.dispatcher import Dispatcher, Lease
 from argosy.dispatch.policies import Hint
 from argosy.errors import (
+    BadRequestError,
     BrokenAnswerError,
     ConnectError,
     RefusedError,
@@ -101,7 +102,7 @@ class Relay:
             upstream = self._upstreams.of(replica)
             exchange = await upstream.post(call.path, body, call.request_id, timeouts.connect, limits.watch)
             content_type = exchange.header(b"content-type") or b"application/json"
-            if content_type.startswith(b"text/event-stream"):
+            if content_type.startswith(b"text/event-stream") and exchange.status < 400:
                 await self._stream(call, exchange, limits, replica, send)
             else:
                 await self._plain(call, exchange, limits, content_type, send)
@@ -192,8 +193,14 @@ class Relay:
             raise UpstreamError(f"the engine refused the gateway's key ({status}): {_excerpt(data)}")
         if status == 503:  # it has not taken the request: llama.cpp while it loads, a full server
             raise RefusedError(f"the engine takes no request now (503): {_excerpt(data)}", retry_after=1)
-        if not content_type.startswith(b"application/json") or b'"error"' not in data:
-            raise UpstreamError(f"the engine answered {status}: {_excerpt(data)}")
+        if content_type.startswith(b"application/json") and b'"error"' in data:
+            return
+        told = f"the engine answered {status}: {_excerpt(data)}"
+        if status >= 500:
+            raise UpstreamError(told)
+        error = BadRequestError(told)  # in words of its own: the status is the client's affair all the same
+        error.status = status
+        raise error
 
 
 def _named(error: UpstreamError, replica: Replica) -> UpstreamError:

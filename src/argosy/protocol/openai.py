@@ -139,10 +139,11 @@ def usage_of(answer: bytes) -> Usage | None:
 
 
 def usage_of_stream(events: bytes) -> Usage | None:
-    """Tokens that the last events of a stream tell: as usage, or as llama.cpp's timings."""
-    for line in reversed(events.splitlines()):
-        if line.startswith(b"data:") and (b'"usage"' in line or b'"timings"' in line):
-            usage = usage_of(line[5:])
-            if usage is not None:
-                return usage
-    return None
+    """Tokens that the last event of a stream that counts them tells: as usage, or as llama.cpp's timings."""
+    # Inside a text both words would have backslashes before their quotes.
+    at = max(events.rfind(b'"usage"'), events.rfind(b'"timings"'))
+    start = events.rfind(b"data:", 0, at) if at >= 0 else -1
+    if start < 0:
+        return None
+    end = events.find(b"\n", at)
+    return usage_of(events[start + 5 : end if end >= 0 else len(events)])
