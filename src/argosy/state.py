@@ -9,7 +9,9 @@
       table.json            the last FleetTable, for a gateway that starts alone          (gateway)
       secrets/              admin_key · join_token · client_key                           (who needs one first)
       logs/NAME.log         of controller, gateway and every replica; NAME is percent-quoted
-      replicas/ID/          spec.json process.json (controller) · status.json engine.json address (worker)
+      replicas/ID/          spec.json process.json (controller) · status.json engine.json address chat_template.jinja
+                            (worker)
+    memory/                 FLEET@REPLICA.json: what its engine needs at least; lock           (worker)
 
 No decisions here: paths, atomic writes, secrets.
 """
@@ -151,6 +153,11 @@ class FleetFolder:
     @property
     def table(self) -> Path:
         return self.root / "table.json"
+
+    @property
+    def reservations(self) -> Path:
+        """Of memory, by all fleets of this home: they share one machine."""
+        return self.root.parent.parent / "memory"
 
     def log(self, name: str) -> Path:
         """Of `controller`, `gateway` or a replica's id."""

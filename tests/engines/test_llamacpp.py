@@ -1,14 +1,18 @@
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from contract import EngineContract, Running, blueprint_of, start
 
 from argosy.engines.base import CHAT
 from argosy.errors import EngineError
+from argosy.state import read_json
 from argosy.wire.client import Client
+from argosy.worker.reservations import Reservation
 
 pytestmark = pytest.mark.model
 
@@ -70,8 +74,54 @@ async def test_more_memory_than_there_is_is_refused_with_both_numbers(
     smollm2: Path, tmp_path: Path, client: Client
 ) -> None:
     deployment = {"source": str(smollm2), "options": {"context": 1 << 22, "slots": 256, "gpu_layers": 0}}
-    with pytest.raises(
-        EngineError, match=r"needs at least \d+\.\d GiB of memory and \d+\.\d GiB are available"
-    ) as caught:
-        await start(blueprint_of(deployment, tmp_path, client), smollm2)
+    blueprint = blueprint_of(deployment, tmp_path, client)
+    with pytest.raises(EngineError) as caught:
+        await start(blueprint, smollm2)
+    assert re.search(
+        r"needs at least \d+\.\d GiB of memory \(weights 0\.09, cache \d+\.\d\) and \d+\.\d GiB are available here: "
+        r"would fit: context \d+ with 256 slots, or context \d+ with \d+ slots?",
+        str(caught.value),
+    )
     assert caught.value.permanent
+    assert not list(blueprint.reservations.folder.glob("*.json"))
+
+
+async def test_an_engines_memory_is_reserved_for_as_long_as_it_is_there(
+    smollm2: Path, tmp_path: Path, client: Client
+) -> None:
+    deployment = {"source": str(smollm2), "options": {"context": 512, "slots": 1, "gpu_layers": 0}}
+    running = await start(blueprint_of(deployment, tmp_path, client), smollm2)
+    (file,) = running.blueprint.reservations.folder.glob("*.json")
+    reserved = read_json(file, Reservation)
+    assert reserved is not None
+    assert reserved.weights_bytes == smollm2.stat().st_size  # noqa: ASYNC240
+    taken = psutil.Process(running.pid).memory_info()
+    assert 0 < reserved.cache_bytes < taken.rss - taken.shared, "the cache is a lower bound of what it takes"
+    await running.incarnation.stop(0.5)
+    assert not file.exists()
+
+
+class TestAChatTemplateOfItsOwn:
+    """`{"chat_template": …}` instead of the model's: seen by what the engine makes of messages."""
+
+    async def test_messages_become_what_it_says(self, smollm2: Path, tmp_path: Path, client: Client) -> None:
+        template = "AHOY {% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}<answer>"
+        long_comment = "{# " + "x" * 200_000 + " #}"  # more than one argument of a command line holds
+        deployment = {"source": str(smollm2), "options": {"context": 512, "slots": 1}}
+        chat = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 1}
+        running = await start(
+            blueprint_of({**deployment, "chat_template": long_comment + template}, tmp_path, client), smollm2
+        )
+        try:
+            assert (await running.post("/apply-template", **chat))["prompt"] == "AHOY <user>hi<answer>"
+            tokens = (await running.post("/tokenize", content="AHOY <user>hi<answer>"))["tokens"]
+            assert (await running.post(CHAT, **chat))["usage"]["prompt_tokens"] == len(tokens)
+        finally:
+            await running.incarnation.stop(0.5)
+
+    async def test_one_that_is_no_jinja_is_told_in_llama_cpps_words(
+        self, smollm2: Path, tmp_path: Path, client: Client
+    ) -> None:
+        deployment = {"source": str(smollm2), "chat_template": "{% for m in messages %}{{ m.role }"}
+        with pytest.raises(EngineError, match=r"exited with code 1 .* Last lines: .* own chat_template:"):
+            await start(blueprint_of(deployment, tmp_path, client), smollm2)

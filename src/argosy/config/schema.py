@@ -7,12 +7,13 @@ suggestion.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from argosy.protocol.openai import BOUNDS
@@ -71,6 +72,18 @@ def check_default(field: str) -> str:
     if field in ("model", "messages", "prompt", "input", "stream"):
         raise ValueError(f"{field!r} is what a request is about, so it can have no default{_INSTEAD.get(field, '')}")
     return field
+
+
+def as_json(value: object) -> object:
+    """What YAML read, as JSON can say it: names are text there. Raises ValueError."""
+    if isinstance(value, dict):
+        return {str(name): as_json(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_json(inner) for inner in value]
+    finite = isinstance(value, float) and math.isfinite(value)
+    if not (finite or value is None or isinstance(value, str | int)):
+        raise ValueError(f"{value} is no value of JSON; put it in quotes if it is a text")
+    return value
 
 
 def check_defaults(defaults: dict[str, Any]) -> dict[str, Any]:
@@ -156,7 +169,8 @@ class Deployment(Settings):
 
     # what a request gets from its deployment
     defaults: Annotated[
-        dict[Annotated[str, AfterValidator(check_default)], JsonValue], AfterValidator(check_defaults)
+        dict[Annotated[str, AfterValidator(check_default)], Annotated[Any, AfterValidator(as_json)]],
+        AfterValidator(check_defaults),
     ] = Field(
         default_factory=dict,
         description="fields of the API for a request that does not name them (an explicit null names nothing): "

@@ -27,7 +27,8 @@ def main(argv: list[str], environment: Mapping[str, str]) -> int:
     try:
         server = xllamacpp.Server(params)
     except RuntimeError as error:
-        print(f"llama.cpp cannot serve {config['path']}: {error} (the lines above say why)", flush=True)  # noqa: T201
+        templated = " with its deployment's own chat_template" if config["chat_template_file"] else ""
+        print(f"llama.cpp cannot serve {config['path']}{templated}: {error} (the lines above say why)", flush=True)  # noqa: T201
         return 1
     write_address(Path(config["address_file"]), server.listening_address)
     while True:

@@ -82,7 +82,7 @@ class Worker:
             address_file=files.address,
             variables=_variables(environment, spec.devices),
             client=client,
-            reservations=Reservations(folder.root.parent.parent / "memory", folder.name),
+            reservations=Reservations(folder.reservations, folder.name),
             patience=patience or Patience(),
         )
         self._board = Board(

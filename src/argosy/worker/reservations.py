@@ -4,14 +4,14 @@ The kernel counts as available what a starting engine has not taken yet, and wha
 Two replicas that look at the same moment would each find room. So an engine's start is preceded by a reservation, made
 under a lock, which lasts as long as the engine. One whose worker is gone counts no more and is removed by the next.
 
-    ARGOSY_HOME/memory/lock · FLEET@REPLICA.json
+Where they lie: state.py.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +63,7 @@ class Room:
     weights_are_here: bool  # another engine has mapped the same weights
 
     @classmethod
-    def of(cls, weights: str, available_bytes: int, claims: Iterable[Claim]) -> Room:
+    def of(cls, weights: str, available_bytes: int, claims: Sequence[Claim]) -> Room:
         """For a replica of these weights. Pure.
 
         Engines of the same weights share their pages, which count once. An engine that made a copy of its own (other
@@ -96,7 +96,7 @@ class Room:
             return
         left = max(0, self.left_bytes)
         others = ", ".join(f"{name} {gib(size)}" for name, size in self.others.items())
-        taken = f" (what other replicas are to take or have mapped is not: {others})" if others else ""
+        taken = f", beside what other replicas are to take or have mapped ({others})" if others else ""
         shared = ", the weights being there already," if self.weights_are_here else ""
         fits = need.what_fits(left, weights_are_here=self.weights_are_here)
         never = need.total_bytes > limit_bytes

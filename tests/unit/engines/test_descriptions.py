@@ -1,6 +1,7 @@
 """Engines as the worker reads them: command lines, capabilities, options; nothing is started."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,12 @@ def test_a_command_is_filled_in_and_other_braces_stay() -> None:
     deployment = Deployment(source="x.bin", command=words)
     launch = catalog.engine("command").launch(context(deployment, Path("/models/x.bin")))
     assert launch.argv == ("serve", "/models/x.bin", "--port=4711", "--name", "org/m", '{"a": 1}')
+
+
+def test_a_command_is_told_where_its_chat_template_lies() -> None:
+    deployment = Deployment(command=("serve", "--template={chat_template}"), chat_template="{{ messages }}")
+    launch = catalog.engine("command").launch(replace(context(deployment), chat_template=Path("/r/chat.jinja")))
+    assert launch.argv == ("serve", "--template=/r/chat.jinja")
 
 
 def test_a_commands_slots_are_its_concurrency() -> None:

@@ -22,6 +22,16 @@ def test_a_limit_of_a_group_above_binds_and_file_pages_count_as_free(tmp_path: P
     assert machine.available_memory_bytes(tmp_path, own(tmp_path, "0::/fleet/worker")) == 15 * MIB
 
 
+def test_what_could_be_had_at_all_is_the_tightest_limit_whatever_is_used_of_it(tmp_path: Path) -> None:
+    group = tmp_path / "fleet" / "worker"
+    group.mkdir(parents=True)
+    (group / "memory.max").write_text(f"{60 * MIB}\n")
+    (group.parent / "memory.max").write_text(f"{50 * MIB}\n")
+    (group.parent / "memory.current").write_text(f"{49 * MIB}\n")
+    assert machine.memory_limit_bytes(tmp_path, own(tmp_path, "0::/fleet/worker")) == 50 * MIB
+    assert machine.memory_limit_bytes(tmp_path, tmp_path / "nothing") > 50 * MIB
+
+
 def test_version_1_of_cgroups_is_read_too(tmp_path: Path) -> None:
     group = tmp_path / "memory" / "fleet"
     group.mkdir(parents=True)
