@@ -13,11 +13,10 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from argosy.config import yaml_file
+from argosy.config import chat_template, yaml_file
 from argosy.config.environment import Environment
 from argosy.config.faults import Finding, findings, none_of
 from argosy.config.schema import (
-    DEFAULT_MAX_TOKENS,
     RESERVED_NAMES,
     Deployment,
     Fleet,
@@ -25,19 +24,16 @@ from argosy.config.schema import (
     Timeouts,
     check_fleet_name,
     decide_engine,
-    is_template,
     misfits,
     shared_names,
 )
+from argosy.config.shaping import shaping_of
 from argosy.config.yaml_file import Document, UnreadableError
 from argosy.engines import catalog
 from argosy.errors import Fault, FleetFileError, SourceError
 from argosy.models import sources as model_sources
-from argosy.protocol.deployment import DeploymentRecord, Shaping
+from argosy.protocol.deployment import DeploymentRecord
 from argosy.protocol.deployment import Timeouts as TimeoutsRecord
-from argosy.protocol.openai import BOUNDS
-
-_LARGEST_TEMPLATE = 1024 * 1024  # bytes; those of real models have some 10,000
 
 __all__ = ["Environment", "check_fleet", "deployment_record", "fleet_of_sources", "json_schema", "load_fleet"]
 
@@ -91,26 +87,8 @@ def deployment_record(name: str, deployment: Deployment, *, revision: int, stopp
         timeouts=TimeoutsRecord(**deployment.timeouts.model_dump()),
         stopped=stopped,
         created=revision // 1000,
-        shaping=_shaping(deployment),
+        shaping=shaping_of(deployment),
     )
-
-
-def _shaping(deployment: Deployment) -> Shaping | None:
-    defaults = {field: value for field, value in deployment.defaults.items() if value is not None}
-    bound = next((field for field in BOUNDS if field in deployment.defaults), None)
-    max_tokens = deployment.max_tokens_ceiling
-    if bound is not None and bound in defaults:
-        max_tokens = int(str(defaults.pop(bound)))
-    elif bound is None and max_tokens is None and deployment.task == "generate" and deployment.engine_name != "remote":
-        max_tokens = DEFAULT_MAX_TOKENS
-    shaping = Shaping(
-        defaults=defaults,
-        max_tokens=max_tokens,
-        bound=bound or "max_tokens",
-        ceiling=deployment.max_tokens_ceiling,
-        system_prompt=deployment.system_prompt,
-    )
-    return None if shaping == Shaping(bound=shaping.bound) else shaping
 
 
 def json_schema() -> dict[str, Any]:
@@ -249,28 +227,15 @@ def _source(given: dict[str, Any], folder: Path | None) -> Iterator[Finding]:
 
 def _chat_template(given: dict[str, Any], folder: Path | None) -> Iterator[Finding]:
     """A file's name gives way to its text, which then travels with the fleet: to change it there is to change this."""
-    location = ("chat_template",)
-    if is_template(given["chat_template"]) or not given["chat_template"]:
+    if not given["chat_template"] or chat_template.is_template(given["chat_template"]):
         return
-    relative = list(_made_absolute(given, "chat_template", location, folder))
+    relative = list(_made_absolute(given, "chat_template", ("chat_template",), folder))
     yield from relative
-    if relative:
-        return
-    path = Path(given["chat_template"])
-    try:
-        if path.stat().st_size > _LARGEST_TEMPLATE:
-            yield location, f"{path} has {path.stat().st_size} bytes: that is no chat template"
-            return
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        yield location, f"no such file: {path} (a template's own text has a '{{' in it)"
-    except (OSError, UnicodeDecodeError) as error:
-        yield location, f"{path} cannot be read: {error}"
-    else:
-        if "{" in text:
-            given["chat_template"] = text
-        else:
-            yield location, f"{path} {'has no { in it: it is no chat template' if text.strip() else 'is empty'}"
+    if not relative:
+        try:
+            given["chat_template"] = chat_template.read(Path(given["chat_template"]))
+        except ValueError as error:
+            yield ("chat_template",), str(error)
 
 
 def _made_absolute(

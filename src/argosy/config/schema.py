@@ -100,11 +100,6 @@ def check_defaults(defaults: dict[str, Any]) -> dict[str, Any]:
     return defaults
 
 
-def is_template(text: str) -> bool:
-    """Whether it is a chat template's text; else it is the path of one."""
-    return "{" in text or "\n" in text
-
-
 _INSTEAD = {"messages": " (system_prompt: puts a message in front)"}
 Name = Annotated[str, AfterValidator(check_name)]
 FleetName = Annotated[str, AfterValidator(check_fleet_name)]
