@@ -1,4 +1,4 @@
-"""Every benchmark, one after the other, in less than three minutes: what `make bench` runs.
+"""Every benchmark, one after the other, in about four minutes: what `make bench` runs.
 
 benchmarks/run.py [--peers bare-hop,nginx,vllm-router] [--json FILE]
 """
@@ -36,6 +36,7 @@ def main() -> None:
         folder = Path(name)
         figures = {
             "startup": run("startup", [], folder),
+            "serving": run("serving", ["--rounds", "1"], folder),
             "gateway": run("gateway", ["--peers", given.peers] if given.peers else [], folder),
         }
     if given.json:
