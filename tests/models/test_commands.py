@@ -90,6 +90,15 @@ def test_what_a_running_fleet_uses_is_not_removed(argosy: Argosy) -> None:
     assert json.loads(argosy.run("models", "--json").stdout)["cache"] == []
 
 
+def test_a_source_that_cannot_be_had_fails_the_replica_at_once(argosy: Argosy) -> None:
+    argosy.file("deployments: {a: {source: 'hf:org/none', options: {context: 512}}}\ngateway: {port: 0}")
+    said = argosy.run("up", "-d", "fleet.yaml", code=1)
+    assert "has no model org/none: check the spelling" in said.stdout + said.stderr
+    [replica] = argosy.replicas().values()
+    assert (replica["state"], replica["restarts"]) == ("failed", 0)
+    argosy.run("down")
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "disk"
@@ -109,14 +118,15 @@ def test_a_model_that_does_not_fit_is_told_before_it_is_fetched(argosy: Argosy, 
     assert not any("/resolve/" in line for line in hub.asked)
 
 
+@pytest.mark.parametrize("form", ["hf:org/gguf", "modelscope:org/gguf", "{url}/files/m.gguf"])
 def test_a_disk_that_fills_in_the_middle_is_told_and_nothing_is_kept(
-    argosy: Argosy, hub: Hub, small_disk: Path
+    form: str, argosy: Argosy, hub: Hub, small_disk: Path
 ) -> None:
     hub.web["/files/m.gguf"] = bytes(2_000_000)
     hub.halfway.clear()
     hub.go_on.clear()
     argosy.variables = {**argosy.variables, "ARGOSY_CACHE": str(small_disk)}
-    with argosy.attached("pull", f"{hub.url}/files/m.gguf") as pulling:
+    with argosy.attached("pull", form.format(url=hub.url)) as pulling:
         assert hub.halfway.wait(30)
         with (small_disk / "others").open("wb", buffering=0) as others:
             try:
@@ -127,4 +137,4 @@ def test_a_disk_that_fills_in_the_middle_is_told_and_nothing_is_kept(
         hub.go_on.set()
         assert pulling.wait(30) == 2
     assert "is full; nothing was kept. Make room (`argosy models` shows" in argosy.output("pull")
-    assert [path.name for path in small_disk.rglob("*.part")] == []
+    assert [path.name for path in small_disk.rglob("*m*.gguf*")] == []

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from hub import COMMIT, Hub, Repository
 from argosy.errors import SourceError
 from argosy.models.cache import ModelCache
 from argosy.models.progress import Progress
+from argosy.models.reach import Reach
 from argosy.processes.identity import ProcessIdentity, wait_gone
 
 WEIGHTS = bytes(range(256)) * 8000  # 2 MB
@@ -284,6 +286,33 @@ def test_a_catalog_model_comes_from_the_next_source_when_a_hub_is_away(ask: Aske
         notes = {progress.note for progress in asker.heard}
         assert f"{gone.url.removeprefix('http://')} is not reachable, trying ModelScope" in notes
         assert ask.at(hub)("qwen3:0.6b") == path  # one entry, wherever it came from
+    [entry] = ModelCache(ask.cache / "models").entries()
+    assert entry.record is not None
+    assert entry.record.source == "modelscope:Qwen/Qwen3-0.6B-GGUF:Qwen3-0.6B-Q8_0.gguf"
+
+
+def test_a_network_that_swallows_packets_costs_a_moment() -> None:
+    """192.0.2.1 is nobody's: it is refused at once or never answered."""
+    began = time.monotonic()
+    reach = Reach(["https://192.0.2.1", "https://name.invalid"], {}, seconds=0.3)
+    assert reach.why_not("https://192.0.2.1", threading.Event())
+    assert reach.why_not("https://name.invalid", threading.Event())
+    assert time.monotonic() - began < 2
+
+
+def test_downloads_take_the_proxy_of_the_environment(ask: Asker) -> None:
+    """The hub stands for a proxy: it is asked for hosts that are not there."""
+    with Hub(REPOSITORIES, web={"/files/m.gguf": WEIGHTS}) as hub:
+        asker = ask.at(
+            hub,
+            HF_ENDPOINT="http://hf.invalid",
+            MODELSCOPE_ENDPOINT="http://modelscope.invalid",
+            http_proxy=hub.url,
+        )
+        for source in ("hf:org/gguf", "modelscope:org/gguf", f"http://web.invalid/files/m.gguf#sha256={SHA256}"):
+            assert asker(source).read_bytes() == WEIGHTS
+        hosts = {line.split("/")[2] for line in hub.asked}
+        assert hosts == {"hf.invalid", "modelscope.invalid", "web.invalid"}
 
 
 def test_the_order_of_sources_can_be_given(ask: Asker) -> None:

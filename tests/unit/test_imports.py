@@ -26,11 +26,12 @@ ARROWS = {
     "fleet": {"config"},
     "worker": {"engines", "models", "config"},
     "app": {"gateway", "fleet", "worker", "dispatch", "registry", "config", "engines", "models"},
-    "cli": {"app", "fleet", "config", "models"},
+    "doctor": {"config", "engines", "fleet", "gateway", "models"},
+    "cli": {"app", "doctor", "fleet", "config", "models"},
     "__main__": {"cli"},
 }
 
-HEAVY = {"torch", "vllm", "xllamacpp", "ray", "rich", "transformers"}
+HEAVY = {"huggingface_hub", "modelscope_hub", "torch", "vllm", "xllamacpp", "ray", "rich", "transformers"}
 
 
 def room_of(module: str) -> str:

@@ -226,7 +226,8 @@ def _checked(artefact: Artefact, folder: Path, fetched: Fetched) -> Record:
     if artefact.file is not None and len(files) == 1:
         (folder / files[0].path).replace(folder / artefact.file)
         files, entry = [StoredFile(artefact.file, files[0].size_bytes, files[0].sha256)], artefact.file
-    return Record(name=artefact.name, source=artefact.source, entry=entry, files=files, fetched=time.time())
+    source = fetched.origin or artefact.source
+    return Record(name=artefact.name, source=source, entry=entry, files=files, fetched=time.time())
 
 
 def folder_bytes(folder: Path) -> int:

@@ -41,6 +41,7 @@ class Fetched(msgspec.Struct, frozen=True, tag="fetched"):
 
     entry: str
     files: list[StoredFile]
+    origin: str | None = None  # where it came from, of several sources
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):

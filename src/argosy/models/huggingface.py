@@ -62,8 +62,8 @@ def fetch(source: HubSource, folder: Path, tell: Tell, *, endpoint: str) -> Fetc
                 raise _told(source, endpoint, error) from error
             except broken as error:
                 raise _told(source, endpoint, error) from error
-            except OSError as error:
-                raise writing(part, error) from error
+            except OSError as error:  # one of its own without a number: less came than was announced
+                raise (writing(part, error) if error.errno else _told(source, endpoint, error)) from error
             except ValueError as error:  # its way over HTTP ends at 50 GB
                 raise SourceError(f"{file.path} cannot be fetched: {error}", permanent=True) from error
 

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from argosy.errors import SourceError
 from argosy.models import pypi, remote
 from argosy.models.cache import Artefact, ModelCache
@@ -67,6 +69,9 @@ class _Offer:
 
     parts: tuple[RemoteSource, ...]
 
+    def __str__(self) -> str:
+        return f"{self.parts[0]}{f' and {len(self.parts) - 1} more parts' if len(self.parts) > 1 else ''}"
+
     @property
     def kind(self) -> str:
         return self.parts[0].kind
@@ -113,7 +118,8 @@ class _Attempts:
                 gone.append(f"{label} is not reachable")
             else:
                 try:
-                    return self._fetch(offer, folder / offer.folder, meter)
+                    files, fetched = self._fetch(offer, folder / offer.folder, meter)
+                    return files, msgspec.structs.replace(fetched, origin=str(offer))
                 except SourceError as error:
                     failures.append(error)
                     gone.append(f"{label} failed")

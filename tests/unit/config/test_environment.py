@@ -18,6 +18,11 @@ def test_several_client_keys_are_separated_by_commas() -> None:
     assert environment.client_key() == "one"
 
 
+def test_the_order_of_sources_is_a_list_of_kinds() -> None:
+    assert Environment.read({"ARGOSY_SOURCES": "modelscope, pypi,"}).sources == ("modelscope", "pypi")
+    assert Environment.read({}).sources == ()
+
+
 def test_the_chat_falls_back_on_the_names_other_clients_use() -> None:
     environment = Environment.read({"OPENAI_API_KEY": "theirs", "OPENAI_BASE_URL": "http://127.0.0.1:1/v1"})
     assert environment.client_key() == "theirs"

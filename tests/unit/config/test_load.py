@@ -102,7 +102,16 @@ def test_the_engines_own_options_are_checked(faults: Faults) -> None:
             "deployments.a.replicas: engine remote has one for",
         ),
         ("deployments: {a: {engine: remote, urls: 5}}", "deployments.a.urls: must be a list such as [a, b], got 5"),
-        ("deployments: {a: {source: 'ftp:org/name'}}", "deployments.a.source: 'ftp:org/name' is no source that Argosy knows"),
+        (
+            "deployments: {a: {source: 'ftp:org/name'}}",
+            "deployments.a.source: 'ftp:org/name' is no source that Argosy knows",
+        ),
+        (
+            "deployments: {a: {source: 'hf:org/name#v1', revision: v2}}",
+            "deployments.a.revision: 'v2' and 'hf:org/name#v1' name two revisions; write one",
+        ),
+        ("deployments: {a: {source: smollm2, revision: v2}}", "deployments.a.revision: 'smollm2' has no revisions"),
+        ("deployments: {a: {engine: echo, revision: v2}}", "deployments.a.revision: of no source: only hf: and models"),
         ("deployments: {a: {source: weights/none.gguf}}", "deployments.a.source: no such file: /"),
         ("deployments: {a: [1]}", "deployments.a: must be a mapping of names to values, got a list"),
         ("deployments: {}\ngateway: {api_key_file: keys}", "gateway.api_key_file: no such file: /"),
@@ -239,6 +248,30 @@ def test_sources_on_the_command_line_make_a_fleet(tmp_path: Path) -> None:
         "qwen-2.5-q4": (str(one), 1),
         "qwen-2.5-q4-2": (str(two), 1),
     }
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("qwen2.5:0.5b", "qwen2.5-0.5b"),
+        ("hf:Qwen/Qwen3-4B-GGUF:Q4_K_M#main", "qwen3-4b"),
+        ("modelscope:org/Some.Model", "some.model"),
+        ("https://host/weights/Tiny%20One.gguf?download=true", "tiny-one"),
+        ("pypi:a==1/b/Tiny.gguf", "tiny"),
+    ],
+)
+def test_a_source_on_the_command_line_names_its_deployment(source: str, name: str) -> None:
+    fleet = fleet_of_sources([source], Environment.read({}))
+    assert {found: each.source for found, each in fleet.deployments.items()} == {name: source}
+
+
+def test_a_revision_joins_its_source(tmp_path: Path) -> None:
+    file = tmp_path / "fleet.yaml"
+    file.write_text("deployments: {a: {source: 'hf:org/repo:Q8_0', revision: v1}}")
+    fleet = load_fleet(file, Environment.read({}))
+    assert fleet.deployments["a"].source == "hf:org/repo:Q8_0#v1"
+    again = check_fleet(fleet.model_dump(mode="json", exclude_defaults=True), Environment.read({}), file="sent")
+    assert again.deployments["a"].source == "hf:org/repo:Q8_0#v1"
 
 
 def test_a_wrong_source_on_the_command_line_is_named() -> None:
