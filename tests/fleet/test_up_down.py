@@ -195,6 +195,7 @@ def test_a_gateway_alone_serves_what_joins_it(argosy: Argosy) -> None:
         with argosy.attached("worker", "--engine", "echo", "--name", "mine", "--join", address) as worker:
             until(lambda: argosy.run("chat", "mine", "hello", code=None).stdout.strip() == "hello", seconds=15)
             assert argosy.ps()["name"] == "door"
+            assert "controller: none — a gateway alone" in argosy.run("ps").stdout
             worker.send_signal(signal.SIGINT)
             assert worker.wait(20) == 0
         gateway.send_signal(signal.SIGINT)

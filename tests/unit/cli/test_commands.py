@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from argosy.cli import _COMMANDS
 from argosy.cli.fleets import fleet_folder, running_fleet
 from argosy.cli.logs import Tail
 from argosy.cli.up import wanted_fleet
@@ -92,7 +93,7 @@ def test_help_is_quick() -> None:
 
 
 def test_help_lists_every_command_and_each_has_its_own() -> None:
-    for name in ("up", "ps", "logs", "check", "stop", "start", "down", "chat", "gateway", "worker"):
+    for name in _COMMANDS:
         done = subprocess.run(
             [sys.executable, "-m", "argosy", name, "--help"], capture_output=True, text=True, check=True
         )
