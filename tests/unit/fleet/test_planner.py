@@ -60,6 +60,7 @@ def test_a_remote_has_no_worker_but_a_record() -> None:
         {"options": {"slots": 9}},
         {"env": {"A": "b"}},
         {"task": "embed"},
+        {"chat_template": "{{ messages }}"},
     ],
 )
 def test_what_the_engine_or_its_worker_uses_makes_the_next_generation(change: dict[str, Any]) -> None:
@@ -79,6 +80,8 @@ def test_what_the_engine_or_its_worker_uses_makes_the_next_generation(change: di
         {"weight": 2.0},
         {"engine": "echo", "env": {}},  # a default
         {"max_tokens_ceiling": 100},
+        {"defaults": {"temperature": 0}},
+        {"system_prompt": "Be kind."},
     ],
 )
 def test_what_no_engine_is_started_with_restarts_nothing(change: dict[str, Any]) -> None:
