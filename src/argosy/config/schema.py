@@ -145,12 +145,16 @@ class Deployment(Settings):
         None, description="of a hf: or modelscope: source: a branch, a tag or a commit", min_length=1
     )
     engine: str | None = Field(
-        None, description="a name of engines/catalog.py; left out: decided by the fields present", min_length=1
+        None,
+        description="left out: told by the fields present (urls: remote, command: command, else llama.cpp)",
+        min_length=1,
     )
-    task: Literal["generate", "embed"] = "generate"
-    replicas: Annotated[int, Field(ge=0, le=1000)] = 1
+    task: Literal["generate", "embed"] = Field("generate", description="answers, or embeddings")
+    replicas: Annotated[int, Field(ge=0, le=1000)] = Field(
+        1, description="copies that run; with 0, requests wait up to timeouts.queue"
+    )
     aliases: tuple[Name, ...] = Field((), description="other names that clients may send")
-    options: dict[str, Any] = Field(default_factory=dict, description="the engine's own: see its reference page")
+    options: dict[str, Any] = Field(default_factory=dict, description="the engine's own")
     env: dict[str, str] = Field(
         default_factory=dict, description="environment of the engine; {key} and {port} are filled in"
     )
@@ -158,9 +162,9 @@ class Deployment(Settings):
         None, description="requests in flight per replica (default: the engine's slots); more wait in the gateway"
     )
     max_queue: Annotated[int, Field(ge=0, le=1_000_000)] = Field(1000, description="requests that may wait; then 429")
-    policy: PolicyName = "least_in_flight"
+    policy: PolicyName = Field("least_in_flight", description="which ready replica gets a request")
     weight: Annotated[float, Field(gt=0, le=1000)] = Field(1.0, description="for weighted_lottery")
-    timeouts: Timeouts = Timeouts()
+    timeouts: Timeouts = Field(Timeouts(), description="time limits of one request")
 
     # what a request gets from its deployment
     defaults: Annotated[
@@ -302,9 +306,9 @@ def shared_names(deployments: Mapping[str, Iterable[str]]) -> list[tuple[str, in
 class Fleet(Settings):
     """Everything one fleet file asks for."""
 
-    name: FleetName = "default"
-    gateway: Gateway = Gateway()
-    deployments: dict[Name, Deployment] = Field(default_factory=dict)
+    name: FleetName = Field("default", description="for --fleet; left out: the file's own name (fleet.yaml: fleet)")
+    gateway: Gateway = Field(Gateway(), description="the door")
+    deployments: dict[Name, Deployment] = Field(default_factory=dict, description="the models, by name")
     grace: Annotated[float, Field(ge=0, le=3600)] = Field(
         30, description="seconds that running requests get to finish when a replica or the fleet is stopped"
     )
