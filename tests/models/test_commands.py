@@ -118,6 +118,16 @@ def test_a_model_that_does_not_fit_is_told_before_it_is_fetched(argosy: Argosy, 
     assert not any("/resolve/" in line for line in hub.asked)
 
 
+def test_a_cache_that_is_only_read_still_serves_what_it_has(argosy: Argosy, small_disk: Path) -> None:
+    argosy.variables = {**argosy.variables, "ARGOSY_CACHE": str(small_disk)}
+    pulled = argosy.run("pull", "hf:org/gguf").stdout
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    assert argosy.run("pull", "hf:org/gguf").stdout == pulled
+    said = argosy.run("pull", "modelscope:org/gguf", code=2).stderr
+    assert f"cannot keep gguf in {small_disk}/models: Read-only file system; make that folder writable or set" in said
+    assert "Read-only file system" in argosy.run("rm", "gguf", code=1).stderr
+
+
 @pytest.mark.parametrize("form", ["hf:org/gguf", "modelscope:org/gguf", "{url}/files/m.gguf"])
 def test_a_disk_that_fills_in_the_middle_is_told_and_nothing_is_kept(
     form: str, argosy: Argosy, hub: Hub, small_disk: Path

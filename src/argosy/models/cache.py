@@ -159,8 +159,10 @@ class ModelCache:
         """The record goes first and comes last: what has one is whole."""
         final = self.root / artefact.key
         self._record(artefact.key).unlink(missing_ok=True)
-        if final.exists():  # damaged
+        if final.is_dir():  # damaged
             shutil.rmtree(final)
+        else:
+            final.unlink(missing_ok=True)
         folder.replace(final)
         write_json(self._record(artefact.key), record)
         return final / record.entry if record.entry else final
