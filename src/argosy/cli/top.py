@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Coroutine
+
     from argosy.config.environment import Environment
+    from argosy.protocol.admin import FleetReport
     from argosy.state import FleetFolder
 
 
@@ -47,7 +51,9 @@ async def _show(folder: FleetFolder, environment: Environment) -> bool:
             while not done.is_set():
                 if not runs(folder):
                     return True
-                report = await report_of(folder, environment, client)
+                report = await _unless(done, report_of(folder, environment, client))
+                if report is None:
+                    break
                 size = live.console.size
                 live.update(screen(report, time.time(), columns=size.width, lines=size.height), refresh=True)
                 with contextlib.suppress(TimeoutError):
@@ -56,3 +62,16 @@ async def _show(folder: FleetFolder, environment: Environment) -> bool:
     finally:
         await client.close()
     return False
+
+
+async def _unless(done: asyncio.Event, asking: Coroutine[object, object, FleetReport]) -> FleetReport | None:
+    """What is asked for; None as soon as `done` is set: a controller that hangs must not hold a key press back."""
+    import asyncio
+
+    asked, pressed = asyncio.create_task(asking), asyncio.create_task(done.wait())
+    try:
+        await asyncio.wait({asked, pressed}, return_when=asyncio.FIRST_COMPLETED)
+        return asked.result() if asked.done() else None
+    finally:
+        for task in (asked, pressed):
+            task.cancel()

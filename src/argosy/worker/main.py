@@ -31,6 +31,7 @@ from argosy.telemetry.logging import EventLog
 from argosy.telemetry.rotation import RotatingLog
 from argosy.wire.client import Client
 from argosy.worker import weights
+from argosy.worker.amendments import amendments
 from argosy.worker.announce import Announcer
 from argosy.worker.board import Board
 from argosy.worker.engine_process import end_leftovers
@@ -42,7 +43,6 @@ from argosy.worker.reservations import Reservations
 
 _ENGINE_GRACE_SECONDS = 5.0  # for the engine's own end, when no request is left
 _HURRIED_GRACE_SECONDS = 0.3
-_LOOK_SECONDS = 1.0  # at the spec
 
 _log = EventLog("worker")
 
@@ -153,24 +153,15 @@ class Worker:
 
     async def _heed_amendments(self) -> None:
         """The controller rewrites the spec where something changes that needs no other start."""
-        seen = 0
-        while True:
-            if (when := _changed_at(self._spec_file)) != seen:
-                seen = when
-                spec = read_json(self._spec_file, ReplicaSpec)
-                if spec is not None and spec.generation == self._spec.generation:
-                    self._amend(spec)
-            await asyncio.sleep(_LOOK_SECONDS)  # the change of a file is no event that could be awaited
-
-    def _amend(self, spec: ReplicaSpec) -> None:
-        try:
-            deployment = Deployment.model_validate(spec.config)
-        except ValidationError as error:  # a newer controller's: what runs goes on as it is
-            _log.warning("spec.not_understood", replica=spec.id, faults=error.error_count())
-            return
-        self._spec = spec
-        self._announcer.amend(spec.deployment)
-        self._board.change(concurrency=deployment.concurrency or self._slots, weight=deployment.weight)
+        async for spec in amendments(self._spec_file, self._spec.generation):
+            try:
+                deployment = Deployment.model_validate(spec.config)
+            except ValidationError as error:  # a newer controller's: what runs goes on as it is
+                _log.warning("spec.not_understood", replica=spec.id, faults=error.error_count())
+                continue
+            self._spec = spec
+            self._announcer.amend(spec.deployment)
+            self._board.change(concurrency=deployment.concurrency or self._slots, weight=deployment.weight)
 
     def _engine_pids(self) -> list[int]:
         return self._incarnation.pids() if self._incarnation is not None else []
@@ -295,13 +286,6 @@ async def run(spec: ReplicaSpec, folder: FleetFolder, environment: Environment) 
         return await worker.run()
     finally:
         await client.close()
-
-
-def _changed_at(path: Path) -> int:
-    try:
-        return path.stat().st_mtime_ns
-    except FileNotFoundError:
-        return 0
 
 
 def _variables(environment: Environment, devices: list[str]) -> dict[str, str]:
