@@ -6,14 +6,13 @@ Each `run_…` owns its process: its event loop, signals, log and exit code. Not
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import random
 import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,6 +63,7 @@ def run_gateway(
     Raises InputError when the port cannot be had.
     """
     from argosy.telemetry import logging  # noqa: PLC0415
+    from argosy.wire.serving import listen  # noqa: PLC0415
 
     logging.configure()
     listener = listen(settings.host, settings.port)
@@ -151,6 +151,7 @@ async def _serve_gateway(
     from argosy.processes.identity import ProcessIdentity  # noqa: PLC0415
     from argosy.state import ProcessRecord, write_json  # noqa: PLC0415
     from argosy.telemetry.rotation import RotatingLog  # noqa: PLC0415
+    from argosy.wire.serving import address_of, serve  # noqa: PLC0415
 
     secrets = GatewaySecrets(
         admin_key=environment.admin_key or folder.make_secret("admin_key"),
@@ -236,61 +237,6 @@ def _forget_own_record(folder: FleetFolder, record: object) -> None:
 
     if read_json(folder.gateway, ProcessRecord) == record:
         folder.gateway.unlink(missing_ok=True)
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises InputError in a sentence when the address cannot be had."""
-    bare = host.strip("[]")
-    family = socket.AF_INET6 if ":" in bare else socket.AF_INET
-    try:
-        return socket.create_server((bare, port), family=family, backlog=4096)
-    except OSError as error:
-        raise InputError(f"the gateway cannot listen on {host} port {port}: {error.strerror or error}") from None
-
-
-def address_of(listener: socket.socket) -> str:
-    """http://host:port by which this machine reaches the listener: a wildcard is reached by loopback."""
-    host, port = listener.getsockname()[:2]
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-async def serve(app: object, listener: socket.socket, grace_seconds: float, on_listening: Callable[[], None]) -> None:
-    """Serves an ASGI application on a socket until SIGTERM or SIGINT; what runs then gets the grace period."""
-    import uvicorn  # noqa: PLC0415
-
-    from argosy.wire.server import HttpProtocol  # noqa: PLC0415
-
-    class Server(uvicorn.Server):
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            on_listening()
-
-        def stop(self) -> None:
-            """At the second signal without waiting, whichever it is: uvicorn's own takes only SIGINT for that."""
-            self.force_exit = self.should_exit
-            self.should_exit = True
-
-        @contextlib.contextmanager
-        def capture_signals(self) -> Iterator[None]:
-            loop = asyncio.get_running_loop()
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.add_signal_handler(number, self.stop)
-            yield  # the loop ends with the process: handlers need not be put back
-
-    config = uvicorn.Config(
-        app,  # type: ignore[arg-type]
-        http=HttpProtocol,
-        interface="asgi3",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=max(1, round(grace_seconds)),
-    )
-    await Server(config).serve(sockets=[listener])
 
 
 def run_controller(folder: FleetFolder, environment: Environment) -> int:

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 import pytest
 from door import Door, error_of, record
 
-from argosy.app import address_of, listen, serve
 from argosy.wire.client import Client
+from argosy.wire.serving import address_of, listen, serve
 from engines import (
     DONE,
     STREAM_HEAD,
@@ -141,7 +141,7 @@ async def test_a_client_that_does_not_read_cannot_hold_up_the_stop(door: Door, e
         await door.stop_requests()
 
 
-# the server as argosy/app.py runs it
+# the server as argosy/wire/serving.py runs it
 
 
 async def test_a_stopped_gateway_finishes_what_runs_and_takes_nothing_new(door: Door, engine: FakeEngine) -> None:

@@ -8,21 +8,20 @@ Gateways on this machine go straight to the engine, without this hop.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hmac
 import ipaddress
 import socket
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import msgspec
-import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from argosy.errors import UpstreamError
 from argosy.telemetry.logging import EventLog
 from argosy.wire.client import Client
 from argosy.wire.origin import split_url
+from argosy.wire.serving import Server, server_of
 
 _HEAD_SECONDS = 3600.0  # the gateway has the real time limits, and leaves when one is over
 _PASSED_ON = (b"content-type", b"content-encoding", b"retry-after", b"x-request-id")
@@ -46,7 +45,7 @@ class Listeners:
     def __init__(self, client: Client, target: Callable[[], Target | None]) -> None:
         self._app = relay(client, target)
         self._interfaces: dict[str, str | None] = {}  # gateway → our address towards it; None: on this machine
-        self._listeners: dict[str, tuple[str, uvicorn.Server, asyncio.Task[None]]] = {}
+        self._listeners: dict[str, tuple[str, Server, asyncio.Task[None]]] = {}
 
     async def address_for(self, gateway: str, engine_address: str) -> str:
         """Where that gateway reaches the engine. Raises OSError for a gateway that cannot be resolved or routed to."""
@@ -67,25 +66,17 @@ class Listeners:
             await task
         self._listeners.clear()
 
-    def _listen(self, interface: str) -> tuple[str, uvicorn.Server, asyncio.Task[None]]:
+    def _listen(self, interface: str) -> tuple[str, Server, asyncio.Task[None]]:
         family = socket.AF_INET6 if ":" in interface else socket.AF_INET
         opened = socket.socket(family)
         opened.bind((interface, 0))
         opened.listen(2048)
         port = opened.getsockname()[1]
         address = f"http://[{interface}]:{port}" if ":" in interface else f"http://{interface}:{port}"
-        server = _Server(
-            uvicorn.Config(self._app, log_config=None, log_level="warning", access_log=False, lifespan="off")
-        )
+        server = server_of(self._app, grace_seconds=1)
         task = asyncio.create_task(server.serve(sockets=[opened]), name=f"listener {address}")
         _log.info("listener.open", address=address)
         return address, server, task
-
-
-class _Server(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        yield  # signals are the worker's
 
 
 def relay(client: Client, target: Callable[[], Target | None]) -> ASGIApp:
@@ -108,15 +99,8 @@ def relay(client: Client, target: Callable[[], Target | None]) -> ASGIApp:
             if body is None:
                 await _refuse(send, 413, "the request is too large")
                 return
-            passing = asyncio.create_task(_pass_on(client, engine, scope, body, send))
-            leaving = asyncio.create_task(_left(receive))
-            try:
-                await asyncio.wait({passing, leaving}, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                leaving.cancel()
-                passing.cancel()  # closes the connection to the engine, which gives its slot free
-                with contextlib.suppress(asyncio.CancelledError):
-                    await passing
+            # A gateway that leaves cancels this task: the connection to the engine closes, which gives its slot free.
+            await _pass_on(client, engine, scope, body, send)
 
     return app
 
@@ -156,11 +140,6 @@ async def _read(receive: Receive) -> bytes | None:
         if not message.get("more_body", False):
             break
     return b"".join(parts)
-
-
-async def _left(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 async def _refuse(send: Send, status: int, message: str) -> None:
