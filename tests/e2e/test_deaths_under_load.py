@@ -42,12 +42,12 @@ def family(argosy: Argosy, replica: str) -> list[ProcessIdentity]:
 
 
 async def test_a_killed_engine_is_told_to_its_clients_and_comes_back(argosy: Argosy, crowd: Crowd) -> None:
-    before = argosy.replicas()
+    before = argosy.replicas_now()
     os.kill(before["talk.0"]["engine_pid"], signal.SIGKILL)
     await crowd.hear(Ending.TOLD, 1)
-    await eventually(lambda: argosy.replicas()["talk.0"]["restarts"] == 1)
-    await eventually(lambda: argosy.replicas()["talk.0"]["state"] == "ready")
-    after = argosy.replicas()
+    await eventually(lambda: argosy.replicas_now()["talk.0"]["restarts"] == 1)
+    await eventually(lambda: argosy.replicas_now()["talk.0"]["state"] == "ready")
+    after = argosy.replicas_now()
     assert after["talk.0"]["worker_pid"] == before["talk.0"]["worker_pid"]
     assert after["talk.1"]["engine_pid"] == before["talk.1"]["engine_pid"]
     assert not crowd.endings[Ending.REFUSED] and not crowd.endings[Ending.CUT], crowd.endings
@@ -57,18 +57,18 @@ async def test_a_killed_guard_takes_its_engine_along_and_the_replica_comes_back(
     processes = family(argosy, "talk.0")
     os.kill(processes[0].pid, signal.SIGKILL)
     await eventually(lambda: not any(each.alive for each in processes), seconds=1)
-    await eventually(lambda: argosy.replicas()["talk.0"]["restarts"] == 1)
-    await eventually(lambda: argosy.replicas()["talk.0"]["state"] == "ready")
+    await eventually(lambda: argosy.replicas_now()["talk.0"]["restarts"] == 1)
+    await eventually(lambda: argosy.replicas_now()["talk.0"]["state"] == "ready")
     assert not crowd.endings[Ending.REFUSED] and not crowd.endings[Ending.CUT], crowd.endings
 
 
 async def test_a_killed_worker_takes_its_engine_along_and_is_replaced(argosy: Argosy, crowd: Crowd) -> None:
-    before, processes = argosy.replicas()["talk.0"], family(argosy, "talk.0")
+    before, processes = argosy.replicas_now()["talk.0"], family(argosy, "talk.0")
     os.kill(before["worker_pid"], signal.SIGKILL)
     await eventually(lambda: not any(each.alive for each in processes), seconds=1)
-    await eventually(lambda: argosy.replicas()["talk.0"]["state"] == "ready")
-    after = argosy.replicas()["talk.0"]
-    assert after["worker_pid"] != before["worker_pid"] and after["restarts"] >= 1
+    await eventually(lambda: argosy.replicas_now()["talk.0"]["restarts"] >= 1)
+    await eventually(lambda: argosy.replicas_now()["talk.0"]["state"] == "ready")
+    assert argosy.replicas_now()["talk.0"]["worker_pid"] != before["worker_pid"]
     assert not crowd.endings[Ending.REFUSED] and not crowd.endings[Ending.CUT], crowd.endings
 
 
