@@ -7,7 +7,7 @@ PYTHON ?= $(shell for each in python3 python3.14 python3.13 python3.12 python3.1
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test check bench
+.PHONY: help setup up test check bench docs
 .SUFFIXES:
 
 help:  ## this list
@@ -31,6 +31,10 @@ check: setup  ## what to run before every commit: style, types, quick tests
 bench: setup  ## every figure that the documentation quotes, measured again
 	@exec $(BIN)/python benchmarks/run.py
 
+docs: $(VENV)/.for-docs  ## the documentation as a site, in build/site; pages that are generated are made anew
+	$(BIN)/python docs/reference/generate.py
+	@exec $(BIN)/mkdocs build --strict
+
 # A stamp is newer than pyproject.toml once what that asks for is installed: the second `make up` starts at once.
 $(VENV)/.for-use: pyproject.toml | $(BIN)/pip
 	@echo 'Installing Argosy and llama.cpp into $(VENV) …'
@@ -41,6 +45,11 @@ $(VENV)/.for-work: pyproject.toml | $(BIN)/pip
 	@echo 'Installing Argosy, llama.cpp and the tools for working on it into $(VENV) …'
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[llamacpp,dev]'
 	@touch $@ $(VENV)/.for-use
+
+$(VENV)/.for-docs: pyproject.toml | $(BIN)/pip
+	@echo 'Installing Argosy and mkdocs into $(VENV) …'
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	@touch $@
 
 $(BIN)/pip:
 	@test -n '$(PYTHON)' || { echo 'Argosy needs Python 3.11 or newer; install it, or name it: make PYTHON=…' >&2; exit 1; }
