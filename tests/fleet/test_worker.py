@@ -47,7 +47,7 @@ async def test_a_ready_replica_tells_where_it_is_and_its_key_is_derived(folder: 
         status = await door.hears(ready)
         assert (status.concurrency, status.worker_pid) == (3, stage.process.pid)
         # The file may have been written once more since, with the memory as it is now.
-    assert replace(stage.status, memory_bytes=None) == replace(status, memory_bytes=None)
+        assert replace(stage.status, memory_bytes=None) == replace(status, memory_bytes=None)
         key, client = engine_key(door.join_token, status.id, status.epoch), Client()
         headers = {"authorization": f"Bearer {key}"}
         answer = await client.request("GET", f"{status.address}/v1/models", headers=headers, seconds=5)
