@@ -14,7 +14,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from waiting import until
 
 _ADDRESS = "http://127.0.0.1:8000"
 _SECONDS = 40
+_ENDS = (0, 130, -signal.SIGINT)  # of what gets a Ctrl-C; make dies of the signal itself
 _ASSIGNMENT = re.compile(r"(?:export )?([A-Z_]+)=(.*)")
 _ONLY_THE_FIRST_TIME = re.compile(r"^Installing |  (downloading|waiting for another process) ")
 PAGES = [page for page in english() if any(block.kind not in ("", "skip") for block in page.blocks())]
@@ -61,9 +61,8 @@ class Session:
             target = shutil.which(name, path=self.env["PATH"]) if name != "pip" else "/bin/false"
             assert target is not None
             (self.folder / ".venv" / "bin" / name).symlink_to(target)
-        time_now = time.time() + 1
+        os.utime(self.folder / "pyproject.toml", (1, 1))  # older than the stamp: what it asks for is installed
         (self.folder / ".venv" / ".for-use").touch()
-        os.utime(self.folder / ".venv" / ".for-use", (time_now, time_now))
 
     def fleet(self, name: str, deployments: list[str]) -> None:
         """Brings up what a page speaks of without showing it."""
@@ -90,7 +89,7 @@ class Session:
         """Ctrl-C in every terminal, the last one first; nothing is left."""
         for process, out in reversed(self._stay):
             os.killpg(process.pid, signal.SIGINT)
-            assert process.wait(_SECONDS) in (0, 2, 130), out.read_text()  # 2: make, of which a part was interrupted
+            assert process.wait(_SECONDS) in _ENDS, out.read_text()
         self._argosy.run("down", "--all", code=None)
         assert self._argosy.processes() == []
 
