@@ -102,6 +102,24 @@ def test_every_message_that_has_a_cure_is_one_that_argosy_says() -> None:
         assert [quote for quote in quotes if not any(_quotes(quote, sentence) for sentence in said)] == []
 
 
+def test_every_message_has_a_cure() -> None:
+    """Of commands, fleets, engines and sources; what answers a request has its row by its code."""
+    plain = {"ArgosyError", "EngineError", "InputError", "NotRunningError", "SourceError"}
+    by_code_or_plain = {"BadRequestError", "ForbiddenError", "NotFoundError"}
+    quotes = [quote for row in Page.read(TROUBLESHOOTING).rows() for quote in re.findall(r"`([^`]* [^`]*)`", row[0])]
+    missing = []
+    for tree in _trees():
+        for node in ast.walk(tree):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args):
+                continue
+            coded = "code" in {keyword.arg for keyword in node.keywords}
+            if node.func.id in plain or (node.func.id in by_code_or_plain and not coded):
+                text = _text(node.args[0])
+                if len(re.findall(r"[a-z]+", text)) > 1 and not any(_quotes(quote, text) for quote in quotes):
+                    missing.append(text)
+    assert missing == [], "write a row in docs/guide/troubleshooting.md and troubleshooting.zh.md"
+
+
 @pytest.mark.skipif(importlib.util.find_spec("mkdocs") is None, reason="make docs installs mkdocs")
 def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
     done = subprocess.run(
@@ -138,12 +156,18 @@ def sentences() -> set[str]:
     found = set()
     for tree in _trees():
         for node in ast.walk(tree):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                found.add(node.value)
-            elif isinstance(node, ast.JoinedStr):
-                parts = [str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values]
-                found.add("".join(parts))
+            if text := _text(node):
+                found.add(text)
     return found
+
+
+def _text(node: ast.AST) -> str:
+    """A literal's, with … where a value goes; "" for what is none."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if isinstance(node, ast.JoinedStr):
+        return "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)
+    return ""
 
 
 def _quotes(quote: str, sentence: str) -> bool:
