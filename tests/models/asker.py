@@ -9,8 +9,10 @@ from pathlib import Path
 
 from hub import Hub
 
+from argosy.models.cache import folder_bytes
 from argosy.models.progress import Progress
 from argosy.models.resolve import resolve
+from waiting import until
 
 
 @dataclass
@@ -48,3 +50,8 @@ class Asker:
         return sorted(
             path.name for path in self.cache.rglob("*") if path.is_file() and path.suffix not in (".lock", ".json")
         )
+
+
+def wait_for_bytes(cache: Path) -> None:
+    """Until something of the weights is on the disk: a hub has sent its half before the child has looked at it."""
+    until(lambda: folder_bytes(cache) > 100_000, seconds=30, what="nothing was written")

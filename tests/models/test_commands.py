@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from asker import wait_for_bytes
 from hub import Hub, Repository
 
 from argosy.processes.identity import ProcessIdentity
@@ -138,6 +139,7 @@ def test_a_disk_that_fills_in_the_middle_is_told_and_nothing_is_kept(
     argosy.variables = {**argosy.variables, "ARGOSY_CACHE": str(small_disk)}
     with argosy.attached("pull", form.format(url=hub.url)) as pulling:
         assert hub.halfway.wait(30)
+        wait_for_bytes(small_disk)  # by then it has looked whether there is room
         with (small_disk / "others").open("wb", buffering=0) as others:
             try:
                 while True:

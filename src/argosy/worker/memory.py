@@ -30,7 +30,7 @@ def tree_bytes(pids: Iterable[int]) -> int | None:
 async def keep_measured(board: Board, pids: Callable[[], list[int]]) -> None:
     """Tells the board, every few seconds and when its state changes, until cancelled."""
     while True:
-        began = time.monotonic()
+        began, measured_in = time.monotonic(), board.state  # the state may change while the kernel counts
         measured = await asyncio.to_thread(tree_bytes, pids())
         cost = time.monotonic() - began
         known = board.status.memory_bytes
@@ -38,7 +38,7 @@ async def keep_measured(board: Board, pids: Callable[[], list[int]]) -> None:
             board.change(memory_bytes=measured)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(_INTERVAL_SECONDS, cost * _REST_PER_COST)):
-                await _other_state(board, board.state)
+                await _other_state(board, measured_in)
 
 
 async def _other_state(board: Board, state: str) -> None:
