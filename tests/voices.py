@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import msgspec
@@ -17,7 +18,7 @@ class WorkerVoice:
     def __init__(self, replica: str = "m.0", record: DeploymentRecord | None = None, **fields: Any) -> None:
         deployment = replica.rpartition(".")[0]
         self.record = record or DeploymentRecord(name=deployment, revision=1)
-        self.seq = 0
+        self.seq = time.time_ns()
         self.status = ReplicaStatus(
             id=replica, generation=1, epoch=1, state=ReplicaState.READY, since=0.0, address="http://127.0.0.1:9"
         )

@@ -6,11 +6,15 @@ import asyncio
 import json
 
 import msgspec
-from door import ADMIN, Door, error_of, record
+import pytest
+from door import ADMIN, JOIN_TOKEN, Door, error_of, record
 
 from argosy.protocol.admin import FleetTable, TableAnswer
 from argosy.protocol.deployment import DeploymentRecord
+from argosy.protocol.heartbeat import LONGEST_SKEW_SECONDS, PATH, SIGNATURE_HEADER, Heartbeat, sign
+from argosy.wire.client import Answer
 from engines import FakeEngine, Stage, answer, chunk, head, held, silent_after
+from voices import WorkerVoice
 
 
 async def test_a_heartbeat_makes_a_replica_that_requests_reach() -> None:
@@ -153,3 +157,39 @@ async def test_a_gateway_without_a_controller_says_so() -> None:
         told = await door.request("GET", "/argosy/v1/fleet", headers=ADMIN)
         assert told.status == 503
         assert "without a controller" in error_of(told)["message"]
+
+
+async def refused(door: Door, heartbeat: Heartbeat) -> Answer:
+    body = msgspec.json.encode(heartbeat)
+    return await door.request("POST", PATH, body, {SIGNATURE_HEADER: sign(body, JOIN_TOKEN)})
+
+
+async def test_a_heartbeat_of_a_replica_that_has_left_cannot_be_replayed() -> None:
+    async with FakeEngine() as engine, Door() as door:
+        await door.join(engine)
+        voice = door.voices["m.0"]
+        recorded = voice.beat("ready")
+        await door.tell(recorded)
+        await door.tell(voice.beat("stopped"))
+        assert not await door.replicas()
+        await door.tell(recorded)
+        assert not await door.replicas()
+
+
+async def test_a_heartbeat_from_long_ago_is_refused_even_by_a_gateway_that_knows_nothing() -> None:
+    async with Door() as door:
+        voice = WorkerVoice("m.0", record("m"))
+        voice.seq -= int((LONGEST_SKEW_SECONDS + 60) * 1e9)
+        told = await refused(door, voice.beat("ready"))
+        assert told.status == 401
+        assert "clock" in error_of(told)["message"]
+
+
+@pytest.mark.parametrize(
+    ("deployment", "replica"), [("all", "all.0"), ("../x", "../x.0"), ("a b", "a b.0"), ("m", "n.0")]
+)
+async def test_a_heartbeat_with_names_that_no_fleet_file_may_hold_is_refused(deployment: str, replica: str) -> None:
+    async with Door() as door:
+        told = await refused(door, WorkerVoice(replica, record(deployment)).beat("ready"))
+        assert told.status == 400
+        assert not await door.replicas()

@@ -131,3 +131,19 @@ async def test_requests_go_through_the_proxy_of_the_environment(upstream: FakeEn
         "http://models.example/v1/chat/completions",
     ]
     assert {asked.headers["host"] for asked in upstream.asked} == {"models.example"}
+
+
+@pytest.mark.parametrize("key", ["se€kret", "abc\nx-evil: 1", "two words"])
+async def test_a_key_that_no_header_may_hold_fails_its_replica_and_nothing_else(key: str) -> None:
+    async with FakeEngine() as engine:
+        table = FleetTable(
+            revision=1,
+            deployments=[record("up"), record("m")],
+            remotes=[RemoteRecord(deployment="up", urls=[engine.address + "/v1"], api_key_env="KEY")],
+        )
+        async with Door(table=table, variables={"KEY": key}) as door:
+            await eventually(lambda: door.registry.replicas["up.0"].status.state == "failed")
+            told = await door.chat("up")
+            assert (told.status, error_of(told)["code"]) == (503, "failed")
+            assert "KEY" in error_of(told)["message"]
+            assert not engine.asked

@@ -13,7 +13,7 @@ FLUSH_SECONDS = 0.2
 
 
 class AccessLog:
-    """`clock`: wall time in Unix seconds. Prompts, answers and keys never appear."""
+    """Prompts, answers and keys never appear."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

@@ -5,6 +5,7 @@ what is passed on to the controller. See protocol/admin.py and protocol/heartbea
 from __future__ import annotations
 
 import hmac
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from argosy.config.schema import check_name
 from argosy.dispatch.dispatcher import Dispatcher
 from argosy.errors import (
     BadRequestError,
@@ -70,6 +72,13 @@ class FleetSurface:
                 "This heartbeat is not signed with the fleet's join token.", code="wrong_join_token"
             )
         told = _decoded(_HEARTBEAT, body)
+        skew = (time.time_ns() - told.seq) / 1e9
+        if abs(skew) > beat.LONGEST_SKEW_SECONDS:
+            raise UnauthorizedError(
+                f"This heartbeat of {told.status.id!r} was sent {skew:.0f} s ago by its sender's clock:"
+                " set the clocks of worker and gateway right."
+            )
+        _check_names(told)
         self.registry.apply_heartbeat(told, self.clock())
         # Also for one that was overtaken by a later one: 0 would tell a draining worker that it may end.
         replica = self.registry.replicas.get(told.status.id)
@@ -158,6 +167,18 @@ def _decoded(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
         return decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequestError(f"This is not what is spoken here: {error}") from None
+
+
+def _check_names(told: beat.Heartbeat) -> None:
+    """Names come into logs and answers: only what a fleet file may hold is taken. Raises BadRequestError."""
+    name, replica = told.deployment.name, told.status.id
+    try:
+        for each in (name, *told.deployment.aliases):
+            check_name(each)
+    except ValueError as error:
+        raise BadRequestError(f"This heartbeat is of no deployment: {error}") from None
+    if not replica.startswith(f"{name}.") or not replica[len(name) + 1 :].isalnum():
+        raise BadRequestError(f"{replica!r} is no replica of {name}.")
 
 
 def _json(value: object) -> Response:

@@ -23,7 +23,7 @@ from argosy import __version__
 from argosy.errors import BadRequestError, NotFoundError, RequestError
 from argosy.gateway.admin import FleetSurface
 from argosy.gateway.auth import Gatekeeper
-from argosy.gateway.errors import Send
+from argosy.gateway.errors import Send, headers_of
 from argosy.gateway.openai import OpenAISurface, Receive
 from argosy.gateway.prober import Prober
 from argosy.gateway.upstreams import Upstreams
@@ -111,10 +111,10 @@ class Gateway:
         elif found := self.registry.find(model):
             deployments = [found]
         else:
-            raise NotFoundError(f"The model '{model}' does not exist.", param="model", code="model_not_found")
+            raise self._surface.unknown(model)
         states = {entry.record.name: self._state(entry) for entry in deployments}
         # One deployment is asked for because somebody wants to use it: then it must serve.
-        good = ("ready", "degraded") if model else ("ready", "degraded", "failed", "stopped")
+        good = ("ready", "degraded") if model else ("ready", "degraded", "backoff", "failed", "stopped")
         ready = all(state in good for state in states.values())
         return JSONResponse({"ready": ready, "deployments": states}, 200 if ready else 503)
 
@@ -122,11 +122,13 @@ class Gateway:
         wanted = deployment.record.replicas
         if deployment.record.stopped:
             return "stopped"
-        if deployment.routable and len(deployment.routable) >= wanted:
+        if len(deployment.routable) >= wanted:
             return "ready"
         if not self.registry.settled(deployment):
             return "starting"
-        return "degraded" if deployment.routable or not wanted else "failed"
+        if deployment.routable:
+            return "degraded"
+        return "failed" if self.registry.given_up(deployment) else "backoff"
 
     async def _models(self, request: Request) -> Response:
         self._check_client(request)
@@ -137,7 +139,7 @@ class Gateway:
         name = request.path_params["id"]
         deployment = self.registry.find(name)
         if deployment is None:
-            raise NotFoundError(f"The model '{name}' does not exist.", param="model", code="model_not_found")
+            raise self._surface.unknown(name)
         return _json(_model(name, deployment))
 
     def _check_client(self, request: Request) -> None:
@@ -167,8 +169,7 @@ def _json(value: object) -> Response:
 
 async def _request_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestError)
-    headers = {"retry-after": str(error.retry_after)} if error.retry_after is not None else {}
-    return Response(error_body(error), error.status, headers, media_type="application/json")
+    return Response(error_body(error), error.status, headers_of(error), media_type="application/json")
 
 
 async def _http_exception(request: Request, error: Exception) -> Response:

@@ -19,9 +19,16 @@ async def send_error(send: Send, error: RequestError, request_id: bytes) -> None
         (b"content-length", b"%d" % len(body)),
         (b"x-request-id", request_id),
     ]
-    if error.retry_after is not None:
-        headers.append((b"retry-after", b"%d" % error.retry_after))
-    if error.status == 401:
-        headers.append((b"www-authenticate", b"Bearer"))
+    headers += [(name.encode(), value.encode()) for name, value in headers_of(error).items()]
     await send({"type": "http.response.start", "status": error.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+def headers_of(error: RequestError) -> dict[str, str]:
+    """What an error says besides its body."""
+    headers = {}
+    if error.retry_after is not None:
+        headers["retry-after"] = str(error.retry_after)
+    if error.status == 401:
+        headers["www-authenticate"] = "Bearer"
+    return headers

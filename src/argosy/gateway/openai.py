@@ -67,7 +67,7 @@ class OpenAISurface:
             call.model, call.stream = found.model or "", bool(found.stream)
             call.deployment = self._registry.find(call.model)
             if call.deployment is None:
-                raise self._unknown(call.model)
+                raise self.unknown(call.model)
             call.body = shaped(call.deployment.record, call.path, found, call.body)
             await self._relay.serve(call, send)
         except RequestError as error:
@@ -111,7 +111,8 @@ class OpenAISurface:
             f"The request's body has {size} bytes or more; at most {limit} are taken (gateway.max_body_mib)."
         )
 
-    def _unknown(self, model: str) -> NotFoundError:
+    def unknown(self, model: str) -> NotFoundError:
+        """What who asks for a model hears that nobody serves."""
         names = [name for name, _ in self._registry.models()]
         known = f"those that exist: {', '.join(names)}" if names else "there is none yet"
         return NotFoundError(f"The model '{model}' does not exist; {known}.", param="model", code="model_not_found")

@@ -17,6 +17,7 @@ from argosy.errors import (
     BadRequestError,
     BrokenAnswerError,
     ConnectError,
+    NotFoundError,
     RefusedError,
     UnavailableError,
     UpstreamError,
@@ -26,7 +27,7 @@ from argosy.gateway.call import Call
 from argosy.gateway.errors import Send
 from argosy.gateway.time_limits import CLIENT_TOO_SLOW, TimeKeeper, TimeLimits
 from argosy.gateway.upstreams import Upstreams
-from argosy.protocol.openai import error_event, usage_of, usage_of_stream, with_fields
+from argosy.protocol.openai import error_event, is_json, is_whole_event, usage_of, usage_of_stream, with_fields
 from argosy.registry.records import Replica
 from argosy.registry.registry import Registry
 from argosy.wire.connection import Exchange
@@ -62,6 +63,7 @@ class Relay:
         assert call.deployment is not None
         deployment = call.deployment
         tried: list[tuple[Replica, int]] = []
+        taken = 0  # how often an engine had it and failed
         queue_until = self._clock() + deployment.record.timeouts.queue
         while True:
             lease = self._dispatcher.lease_now(deployment, _HINT, tried)
@@ -69,11 +71,17 @@ class Relay:
                 seconds = max(0.0, queue_until - self._clock())
                 lease = await self._dispatcher.lease(deployment, _HINT, tried, seconds=seconds)
             replica = lease.replica
+            if replica.status.paths and call.path not in replica.status.paths:
+                lease.release()
+                served = ", ".join(replica.status.paths)
+                raise NotFoundError(
+                    f"{deployment.record.name} does not serve {call.path}, but {served}.", param="model"
+                )
             call.replica = replica.id
             call.attempts += 1
             call.leased_at = self._clock()
             try:
-                await self._attempt(call, lease, send)
+                await self._attempt(call, lease, send, may_resend=not taken)
                 return
             except ConnectError as error:
                 # It has not seen the request. It is out until a probe succeeds; anybody else may have it.
@@ -83,7 +91,8 @@ class Relay:
                 failure: UpstreamError = error
             except (BrokenAnswerError, RefusedError) as error:
                 tried.append((replica, replica.status.epoch))
-                if call.started or len(tried) >= ATTEMPTS_TAKEN or not self._dispatcher.may_retry():
+                taken += error.sends if isinstance(error, BrokenAnswerError) else 1
+                if call.started or taken >= ATTEMPTS_TAKEN or not self._dispatcher.may_retry():
                     raise
                 failure = error
             finally:
@@ -91,7 +100,7 @@ class Relay:
             if tried and all((other, other.status.epoch) in tried for other in deployment.routable):
                 raise failure
 
-    async def _attempt(self, call: Call, lease: Lease, send: Send) -> None:
+    async def _attempt(self, call: Call, lease: Lease, send: Send, *, may_resend: bool) -> None:
         replica = lease.replica
         timeouts = lease.deployment.record.timeouts
         model = replica.status.upstream_model
@@ -100,7 +109,9 @@ class Relay:
         exchange: Exchange | None = None
         try:
             upstream = self._upstreams.of(replica)
-            exchange = await upstream.post(call.path, body, call.request_id, timeouts.connect, limits.watch)
+            exchange = await upstream.post(
+                call.path, body, call.request_id, timeouts.connect, limits.watch, may_resend=may_resend
+            )
             content_type = exchange.header(b"content-type") or b"application/json"
             if content_type.startswith(b"text/event-stream") and exchange.status < 400:
                 await self._stream(call, exchange, limits, replica, send)
@@ -119,7 +130,7 @@ class Relay:
         while not events:
             data = await exchange.read()
             if not data:
-                if not framer.tail:
+                if not is_whole_event(framer.tail):
                     raise BrokenAnswerError("the engine ended its stream before the first event")
                 events, framer.tail = framer.tail + b"\n\n", b""
                 break
@@ -146,6 +157,14 @@ class Relay:
                     before_last, last = last, events
                 data = await exchange.read()
                 events = framer.feed(data) if data else b""
+            if is_whole_event(framer.tail):  # an engine that forgot the last blank line
+                events += framer.tail + b"\n\n"
+            elif framer.tail:
+                raise BrokenAnswerError("the engine ended its stream in the middle of an event")
+            ending = (before_last + last + events)[-ENDING_BYTES:]
+            done = ending.rstrip().endswith(DONE)
+            if not (done or exchange.end_told):
+                raise BrokenAnswerError("the engine closed the connection before [DONE]")
         except (BrokenAnswerError, UpstreamTimeoutError) as error:
             call.error = str(_named(error, replica))
             await send({"type": "http.response.body", "body": error_event(_named(error, replica))})
@@ -157,10 +176,7 @@ class Relay:
                 async with asyncio.timeout(LAST_WORDS_SECONDS):
                     await send({"type": "http.response.body", "body": error_event(why)})
             raise
-        if framer.tail:  # an engine that forgot the last blank line
-            events += framer.tail + b"\n\n"
-        ending = (before_last + last + events)[-ENDING_BYTES:]
-        if not ending.rstrip().endswith(DONE):
+        if not done:
             events += DONE + b"\n\n"
         call.usage = usage_of_stream(ending)
         await send({"type": "http.response.body", "body": events})
@@ -168,6 +184,9 @@ class Relay:
     async def _plain(self, call: Call, exchange: Exchange, limits: TimeLimits, content_type: bytes, send: Send) -> None:
         data = await exchange.read_all(HELD_BYTES)
         status = exchange.status
+        cut = exchange.finished and not exchange.end_told and content_type.startswith(b"application/json")
+        if cut and not is_json(data):
+            raise BrokenAnswerError("the engine closed the connection in the middle of its answer")
         headers = [(b"content-type", content_type), (b"x-request-id", call.request_id)]
         if status >= 400:
             self._check_refusal(status, content_type, data)
@@ -207,7 +226,10 @@ def _named(error: UpstreamError, replica: Replica) -> UpstreamError:
     """The same error, saying whose it is. (A time limit says so itself.)"""
     if isinstance(error, UpstreamTimeoutError):
         return error
-    return type(error)(f"{replica.id}: {error}", code=error.code, retry_after=error.retry_after)
+    named = type(error)(f"{replica.id}: {error}", code=error.code, retry_after=error.retry_after)
+    if isinstance(named, BrokenAnswerError) and isinstance(error, BrokenAnswerError):
+        named.sends = error.sends
+    return named
 
 
 def stopping() -> UnavailableError:

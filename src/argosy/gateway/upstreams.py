@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import re
 from collections.abc import Callable, Mapping
 
 from argosy.errors import ConnectError, InputError
@@ -12,6 +12,7 @@ from argosy.wire.connection import Exchange
 from argosy.wire.origin import proxy_for, split_url
 from argosy.wire.pool import Pool
 
+_HEADER_VALUE = re.compile(r"[\x21-\x7e]+")  # of a key: a line break would smuggle another header
 CLIENT_BASE = "/v1"  # what stands before an endpoint's path at the door, and what a remote's URL ends in
 
 
@@ -44,13 +45,15 @@ class Upstream:
         request_id: bytes,
         connect_seconds: float,
         started: Callable[[Exchange], object] | None = None,
+        *,
+        may_resend: bool = True,
     ) -> Exchange:
         """Sends a request to an endpoint and waits for its answer's head; errors as Pool.exchange raises them."""
         head = self._heads.get(path)
         if head is None:
             head = self._heads[path] = self._head("POST", path) + b"content-type: application/json\r\nx-request-id: "
         head = b"%b%b\r\ncontent-length: %d\r\n\r\n" % (head, request_id, len(body))
-        return await self.pool.exchange(head, body, connect_seconds, started)
+        return await self.pool.exchange(head, body, connect_seconds, started, may_resend=may_resend)
 
     async def get(self, path: str, connect_seconds: float) -> Exchange:
         return await self.pool.exchange(self._head("GET", path) + b"\r\n", b"", connect_seconds)
@@ -67,7 +70,7 @@ class Upstream:
 class Upstreams:
     """All of them. `variables`: the environment, for remotes' keys and the proxies that remotes alone go through."""
 
-    def __init__(self, join_token: str, variables: Mapping[str, str] = os.environ) -> None:
+    def __init__(self, join_token: str, variables: Mapping[str, str]) -> None:
         self._join_token = join_token
         self._variables = variables
         self._known: dict[str, Upstream] = {}
@@ -103,4 +106,7 @@ class Upstreams:
         variable = replica.remote.api_key_env
         if variable and not self._variables.get(variable):
             raise NoKeyError(f"it needs its key in the environment variable {variable}, which is not set")
-        return Upstream(replica, self._variables[variable] if variable else None, self._variables)
+        key = self._variables[variable] if variable else None
+        if key is not None and not _HEADER_VALUE.fullmatch(key):
+            raise NoKeyError(f"its key in the environment variable {variable} has characters that no header may hold")
+        return Upstream(replica, key, self._variables)

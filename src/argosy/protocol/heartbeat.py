@@ -4,7 +4,8 @@
     x-argosy-signature: hex HMAC-SHA256 of the body, keyed by the join token
     Heartbeat as JSON → HeartbeatAnswer as JSON
 
-One a second; a lease lasts three. The signature covers `seq`, which only grows: a recorded one cannot be replayed.
+One a second; a lease lasts three. The signature covers `seq`, which is the sender's time
+and only grows: a recorded one cannot be replayed, not even to a gateway that has not heard the later ones.
 """
 
 from __future__ import annotations
@@ -22,11 +23,12 @@ PATH = "/argosy/v1/heartbeat"
 SIGNATURE_HEADER = "x-argosy-signature"
 INTERVAL_SECONDS = 1.0
 LEASE_SECONDS = 3.0
+LONGEST_SKEW_SECONDS = 120.0  # between the clocks of worker and gateway; an older heartbeat is refused
 
 
 class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
     protocol: int = PROTOCOL
-    seq: int  # grows with every heartbeat of a replica, over worker restarts too (starts at Unix nanoseconds)
+    seq: int  # Unix nanoseconds when it was sent; grows with every heartbeat of a replica, over worker restarts too
     status: ReplicaStatus
     deployment: DeploymentRecord
 

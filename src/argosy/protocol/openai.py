@@ -52,11 +52,16 @@ def peek(path: str, body: bytes) -> Peek:
     if not found.model:
         raise BadRequestError("Missing required parameter: 'model'.", param="model", code="missing_required_parameter")
     field = REQUIRED[path]
-    start = bytes(memoryview(getattr(found, field))[:5])  # only the start: it may hold megabytes
+    start = bytes(memoryview(getattr(found, field))[:32])  # only the start: it may hold megabytes
     if start in (b"", b"null"):
         raise BadRequestError(f"Missing required parameter: '{field}'.", param=field, code="missing_required_parameter")
-    if field == "messages" and start[:1] != b"[":
-        raise BadRequestError("Invalid type for 'messages': expected an array of objects.", param="messages")
+    if field == "messages":
+        if start[:1] != b"[":
+            raise BadRequestError("Invalid type for 'messages': expected an array of objects.", param="messages")
+        if start[1:].lstrip()[:1] == b"]":
+            raise BadRequestError(
+                "Invalid 'messages': empty array, where at least one message is wanted.", param="messages"
+            )
     return found
 
 
@@ -103,6 +108,21 @@ def error_body(error: RequestError) -> bytes:
 def error_event(error: RequestError) -> bytes:
     """The envelope as the last event of a stream that broke, and the end that readers wait for."""
     return b"data: " + error_body(error) + b"\n\ndata: [DONE]\n\n"
+
+
+def is_json(data: bytes) -> bool:
+    """Whether it is one whole JSON value."""
+    try:
+        msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
+
+
+def is_whole_event(data: bytes) -> bool:
+    """Whether bytes at a stream's end are a whole event of the OpenAI wire that only lacks its blank line."""
+    line = data.strip().rpartition(b"\n")[2]
+    return line.startswith(b"data:") and (line[5:].strip() == b"[DONE]" or is_json(line[5:]))
 
 
 class Usage(msgspec.Struct, frozen=True):

@@ -17,6 +17,7 @@ from argosy.registry.records import Deployment, Replica
 FORGET_SECONDS = 60.0  # a replica that has been silent for so long is dropped from the table
 STALL_SECONDS = 1.0  # a sweep that comes so much later than asked tells of our own stall, not of dead workers
 UNLIMITED = 1_000_000
+MOST_DROPPED = 10_000
 
 
 class Registry:
@@ -28,6 +29,7 @@ class Registry:
         self.replicas: dict[str, Replica] = {}
         self.table = FleetTable(revision=0)
         self._aliases: dict[str, Deployment] = {}
+        self._dropped: dict[str, int] = {}  # replicas that have left → the seq of their last heartbeat
         self._turn = 0
 
     # asking
@@ -102,7 +104,7 @@ class Registry:
         """Takes what a worker says; None for one that is older than the last (replayed, or overtaken on its way)."""
         status = heartbeat.status
         replica = self.replicas.get(status.id)
-        if replica is not None and heartbeat.seq <= replica.seq:
+        if heartbeat.seq <= (replica.seq if replica is not None else self._dropped.get(status.id, 0)):
             return None
         name = heartbeat.deployment.name
         if replica is not None and replica.deployment != name:
@@ -234,6 +236,10 @@ class Registry:
 
     def _drop(self, replica: Replica) -> None:
         del self.replicas[replica.id]
+        if replica.seq:
+            self._dropped[replica.id] = replica.seq
+            if len(self._dropped) > MOST_DROPPED:
+                del self._dropped[next(iter(self._dropped))]
         deployment = self.deployments[replica.deployment]
         del deployment.replicas[replica.id]
         if replica in deployment.routable:

@@ -26,6 +26,7 @@ class Exchange:
         "_waiter",
         "active_at",
         "complete",
+        "end_told",
         "error",
         "headers",
         "started",
@@ -42,6 +43,7 @@ class Exchange:
         self.headers: list[tuple[bytes, bytes]] = []  # names in lower case
         self.started = False  # at least one byte of the answer has come
         self.complete = False
+        self.end_told = True  # False: a complete answer whose end nothing but the connection's told
         self.error: BaseException | None = None
         self.active_at = loop.time()  # when the reader last began to wait, or bytes last came
 
@@ -218,6 +220,7 @@ class Connection(asyncio.Protocol):
         if exchange is None or exchange.complete or exchange.error is not None:
             return
         if exchange.status and not self._sized and exc is None:
+            exchange.end_told = False
             exchange.complete = True  # a body without length ends with its connection (RFC 9112, 6.3)
             exchange._wake()
         else:

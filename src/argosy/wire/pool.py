@@ -26,7 +26,13 @@ class Pool:
         self.opened = 0  # connections made so far: tests of reuse read it
 
     async def exchange(
-        self, head: bytes, body: bytes, connect_seconds: float, started: Callable[[Exchange], object] | None = None
+        self,
+        head: bytes,
+        body: bytes,
+        connect_seconds: float,
+        started: Callable[[Exchange], object] | None = None,
+        *,
+        may_resend: bool = True,
     ) -> Exchange:
         """Sends a request and waits for its answer's head. Raises ConnectError, BrokenAnswerError.
 
@@ -43,12 +49,17 @@ class Pool:
             try:
                 return await _answered(exchange, started)
             except BrokenAnswerError as error:
-                if exchange.started:
+                if exchange.started or not may_resend:
                     raise
                 try:
                     connection = await self._connect(connect_seconds)
                 except ConnectError:
                     raise error from None
+                try:
+                    return await _answered(connection.send(head, body), started)
+                except BrokenAnswerError as again:
+                    again.sends = 2
+                    raise
         return await _answered(connection.send(head, body), started)
 
     @property

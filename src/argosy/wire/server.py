@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import socket
 import urllib.parse
 from collections import deque
@@ -27,6 +28,7 @@ CLIENT_LEFT = "the client left"  # the message of the CancelledError that a requ
 LONGEST_HEAD_BYTES = 64 * 1024
 UNREAD_BODY_BYTES = 1024 * 1024  # of a request's body, at which we stop reading from the socket
 HEAD_SECONDS = 15.0  # a request's head must be complete within this
+BODY_SECONDS = 30.0  # the longest silence within a request's body
 IDLE_SECONDS = 75.0  # between two requests; longer than clients and proxies keep a connection themselves
 DRAIN_SECONDS = 5.0  # how long the rest of a refused body is read and thrown away, so that the refusal can be read
 LOOK_SECONDS = 5.0
@@ -66,6 +68,7 @@ class HttpProtocol(asyncio.Protocol):
         # requests being answered: the first one now
         self._cycles: deque[RequestCycle] = deque()
         self._quiet_since = self.loop.time()  # when the last request ended, or the connection was made
+        self._heard_at = self._quiet_since
         self._head_since: float | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -102,6 +105,7 @@ class HttpProtocol(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
+        self._heard_at = self.loop.time()
         if self._head_since is None and self._reading is None:
             self._head_since, self._head_bytes = self.loop.time(), 0
         try:
@@ -293,8 +297,9 @@ class HttpProtocol(asyncio.Protocol):
             return
         if not self._cycles:
             body = _envelope(f"This is no HTTP/1.1 request: {why}.", "invalid_request_error")
-            head = b"%bcontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
-            self.write(head % (STATUS_LINES[status], len(body)) + body)
+            told = f"content-length: {len(body)}\r\nx-request-id: bad-{secrets.token_hex(6)}\r\n".encode()
+            rest = b"content-type: application/json\r\nconnection: close\r\n\r\n"
+            self.write(STATUS_LINES[status] + told + rest + body)
             self._transport.close()
             return
         for cycle in self._cycles:
@@ -305,8 +310,10 @@ class HttpProtocol(asyncio.Protocol):
     def _look_at_the_time(self) -> None:
         now = self.loop.time()
         slow_head = self._head_since is not None and now - self._head_since > HEAD_SECONDS
+        # While we do not read, the silence is ours.
+        slow_body = self._reading is not None and not self._reading_paused and now - self._heard_at > BODY_SECONDS
         idle = not self._cycles and self._head_since is None and now - self._quiet_since > IDLE_SECONDS
-        if (slow_head or idle) and self._transport is not None:
+        if (slow_head or slow_body or idle) and self._transport is not None:
             self._transport.close()
         else:
             self._timer = self.loop.call_later(LOOK_SECONDS, self._look_at_the_time)

@@ -23,7 +23,7 @@ from argosy.protocol.openai import (
     ("path", "body", "model", "stream"),
     [
         (CHAT, b'{"model":"m","messages":[{}]}', "m", None),
-        (CHAT, b' {"stream" : true, "messages" : [ ] , "model" : "a/b", "x": null}\n', "a/b", True),
+        (CHAT, b' {"stream" : true, "messages" : [ {} ] , "model" : "a/b", "x": null}\n', "a/b", True),
         (CHAT, b'{"model":"m","messages":[{}],"stream":null}', "m", None),
         (COMPLETIONS, b'{"model":"m","prompt":"hi","stream":false}', "m", False),
         (COMPLETIONS, b'{"model":"m","prompt":["a",[1,2]]}', "m", None),
