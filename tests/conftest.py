@@ -47,4 +47,4 @@ def smollm2() -> Path:
     if given and (found := Path(given, CATALOG["smollm2"].file)).is_file():
         return found
     cache = Path(given) if given else Environment.read(os.environ).cache
-    return resolve("smollm2", cache=cache, progress=lambda _: None, cancelled=threading.Event())
+    return resolve("smollm2", cache=cache, progress=lambda _: None, cancelled=threading.Event(), variables=os.environ)

@@ -108,7 +108,7 @@ class FakeGateway:
     async def tell(self, table: FleetTable, now: float) -> None:
         self.tables.append(table)
 
-    def report(self) -> ProcessReport:
+    def report(self, *, going_down: bool = False) -> ProcessReport:
         return ProcessReport(state=self.state, address=self.address)
 
     def sweep(self, grace_seconds: float) -> None:

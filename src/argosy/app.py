@@ -298,19 +298,19 @@ async def _control(folder: FleetFolder, environment: Environment) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, controller.end)
-    serving = asyncio.create_task(
-        listener.serve_app(controller_app(controller, admin_key=admin_key, environment=environment))
-    )
-    rotating = asyncio.create_task(RotatingLog(folder.log("controller")).keep_small())
     write_json(folder.desired, desired)
     folder.request.unlink(missing_ok=True)
     write_json(folder.controller, ProcessRecord(identity=identity, address=listener.address))
+    surface = controller_app(controller, admin_key=admin_key, environment=environment)
     try:
-        await controller.run()
+        # A controller whose surface is gone hears nobody any more: it ends, its trace in the log; what runs keeps on.
+        async with asyncio.TaskGroup() as together:
+            together.create_task(listener.serve_app(surface))
+            rotating = together.create_task(RotatingLog(folder.log("controller")).keep_small())
+            await controller.run()
+            listener.should_exit = True
+            rotating.cancel()
     finally:
-        listener.should_exit = True
-        rotating.cancel()
-        await asyncio.gather(serving, rotating, return_exceptions=True)
         await client.close()
         folder.controller.unlink(missing_ok=True)
     return 0

@@ -36,7 +36,8 @@ def _summary(deployment: Deployment) -> str:
 def _notes(fleet: Fleet, environment: Environment) -> list[str]:
     """Right as it is written, but it may surprise at the start."""
     return [
-        f"deployments.{name}.api_key_env: {deployment.api_key_env} is not set here; the gateway will send no key"
+        f"deployments.{name}.api_key_env: {deployment.api_key_env} is not set here: this deployment fails until it "
+        "is, so set it before `argosy up`"
         for name, deployment in fleet.deployments.items()
         if deployment.api_key_env and not environment.variables.get(deployment.api_key_env)
     ]

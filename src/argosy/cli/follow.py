@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from argosy.cli.progress import ProgressLines
@@ -33,7 +34,8 @@ async def bring_up_and_follow(folder: FleetFolder, fleet: Fleet, environment: En
         controller, identity = await bring_up(folder, fleet, client, variables=environment.variables)
         lines = ProgressLines(sys.stdout)
         keyed = bool(environment.api_keys or fleet.gateway.api_key_file or folder.secret("client_key"))
-        follower = _Follower(folder, controller, lines, signals, keyed=keyed)
+        embed = {name for name, deployment in fleet.deployments.items() if deployment.task == "embed"}
+        follower = _Follower(folder, controller, lines, signals, keyed=keyed, embed=embed)
         try:
             if detach:
                 return await follower.until_settled()
@@ -75,9 +77,11 @@ class _Follower:
         signals: _Signals,
         *,
         keyed: bool,
+        embed: Collection[str],
     ) -> None:
         self._folder = folder
         self._keyed = keyed
+        self._embed = embed  # deployments that answer with embeddings
         self._controller = controller
         self._lines = lines
         self._signals = signals
@@ -158,7 +162,8 @@ class _Follower:
         state = "is ready" if event.state == "ready" else f"is up without {event.reason}"
         self._lines.line(f"fleet {report.name} {state}: {address}/v1")
         if models:
-            self._lines.line(_example(address, models[0], keyed=self._keyed))
+            model = min(models, key=lambda name: name in self._embed)  # one that can be talked to, where there is one
+            self._lines.line(example(address, model, keyed=self._keyed, embeds=model in self._embed))
 
     def _settled_code(self, state: str) -> int:
         if state == "":
@@ -195,13 +200,16 @@ def failures(report: FleetReport) -> list[str]:
     return lines
 
 
-def _example(address: str, model: str, *, keyed: bool) -> str:
+def example(address: str, model: str, *, keyed: bool, embeds: bool) -> str:
+    """What can be typed now."""
     key = ' -H "authorization: Bearer $ARGOSY_API_KEY"' if keyed else ""
-    return (
-        f"  argosy chat {model}\n"
-        f"  curl {address}/v1/chat/completions{key} -H 'content-type: application/json' \\\n"
-        f'    -d \'{{"model": "{model}", "messages": [{{"role": "user", "content": "Hello"}}]}}\''
+    path = "embeddings" if embeds else "chat/completions"
+    asked = '"input": "Hello"' if embeds else '"messages": [{"role": "user", "content": "Hello"}]'
+    curl = (
+        f"  curl {address}/v1/{path}{key} -H 'content-type: application/json' \\\n"
+        f'    -d \'{{"model": "{model}", {asked}}}\''
     )
+    return curl if embeds else f"  argosy chat {model}\n{curl}"
 
 
 async def _cancelled(*tasks: asyncio.Task[object]) -> None:

@@ -39,7 +39,7 @@ def gateway(
     environment = read_environment()
     if folder is not None:
         raise typer.Exit(run_fleet_gateway(FleetFolder(folder), environment, port=port))
-    wanted = _wanted(file, fleet, environment)
+    wanted = served_alone(file, fleet, environment)
     changes = {"host": host, "port": port, "api_key_file": str(api_key_file.absolute()) if api_key_file else None}
     given = {field: value for field, value in changes.items() if value is not None}
     wanted = wanted.model_copy(update={"gateway": wanted.gateway.model_copy(update=given)})
@@ -58,12 +58,16 @@ def _with_secrets(environment: Environment, admin_key: Path | None, join_token: 
     return environment
 
 
-def _wanted(file: Path | None, name: str | None, environment: Environment) -> Fleet:
+def served_alone(file: Path | None, name: str | None, environment: Environment) -> Fleet:
+    """What a gateway without a fleet has of a file. Raises FleetFileError, InputError."""
     from argosy.cli.fleets import fleet_folder
     from argosy.config.load import load_fleet
     from argosy.config.schema import Fleet
 
     wanted = Fleet() if file is None else load_fleet(file, environment)
+    # Nobody starts the others here: a door that knew them would list them and wait for replicas that never come.
+    remote = {name: each for name, each in wanted.deployments.items() if each.engine_name == "remote"}
+    wanted = wanted.model_copy(update={"deployments": remote})
     if name is None:
         return wanted
     fleet_folder(environment, name)  # checks it

@@ -20,7 +20,9 @@ def worker(
     alias: Annotated[list[str] | None, typer.Option(help="Another name clients may send; may be given again.")] = None,
     engine: Annotated[str | None, typer.Option(help="llama.cpp, command or echo.")] = None,
     option: Annotated[list[str] | None, typer.Option("--option", "-o", help="KEY=VALUE for the engine.")] = None,
-    concurrency: Annotated[int | None, typer.Option(help="Requests in flight (default: the engine's slots).")] = None,
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, help="Requests in flight (default: the engine's slots).")
+    ] = None,
     join_token_file: Annotated[Path | None, typer.Option(help="The gateways' join token.")] = None,
     spec: Annotated[Path | None, typer.Option(hidden=True, help="What a controller starts us with.")] = None,
 ) -> None:
@@ -34,7 +36,7 @@ def worker(
         raise typer.Exit(run_worker(spec, environment))
     if not join:
         raise InputError("a worker needs a gateway: --join http://HOST:PORT (`argosy gateway` starts one)")
-    gateways = [url.rstrip("/").removesuffix("/v1") for url in join]
+    gateways = [_gateway(url) for url in join]
     config: dict[str, Any] = {
         "source": source,
         "engine": engine,
@@ -138,6 +140,17 @@ def _local_fleet(gateways: list[str], environment: Environment) -> FleetFolder |
     return None
 
 
+def _gateway(url: str) -> str:
+    """Its address as it names itself. Raises InputError."""
+    from argosy.config.schema import check_url
+    from argosy.errors import InputError
+
+    try:
+        return check_url(url).removesuffix("/v1")
+    except ValueError:
+        raise InputError(f"--join {url}: write a gateway's URL, such as http://127.0.0.1:8000") from None
+
+
 def _option(text: str) -> tuple[str, object]:
     import yaml
 
@@ -146,4 +159,10 @@ def _option(text: str) -> tuple[str, object]:
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise InputError(f"--option {text}: write KEY=VALUE")
-    return key, yaml.safe_load(value)
+    try:
+        return key, yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        trouble = getattr(error, "problem", None) or str(error)
+        raise InputError(
+            f"--option {text}: its value cannot be read as YAML ({trouble}); put a text in quotes"
+        ) from None

@@ -25,6 +25,7 @@ _SENTENCES = {
     "int_from_float": "must be a whole number, got {got}",
     "int_parsing": "must be a whole number, got {got}",
     "int_type": "must be a whole number, got {got}",
+    "truth_for_number": "must be a number, got {got}",
     "float_parsing": "must be a number, got {got}",
     "float_type": "must be a number, got {got}",
     "bool_parsing": "must be true or false, got {got}",

@@ -167,8 +167,7 @@ def _outside(data: dict[str, Any], folder: Path | None) -> Iterator[Finding]:
             given = deployment.get("aliases")
             given = given if isinstance(given, list | tuple) else []
             aliases[str(name)] = [alias for alias in given if isinstance(alias, str)]
-    for name, index, message in shared_names(aliases):
-        yield ("deployments", name, "aliases", index), message
+    yield from shared_names(aliases)
 
 
 def _deployment(given: dict[str, Any], folder: Path | None) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from argosy.protocol.openai import BOUNDS
@@ -22,19 +22,21 @@ PolicyName = Literal["least_in_flight", "round_robin", "weighted_lottery"]
 MISFIT = "misfit"  # the error type of fields that are right by themselves but do not go together
 RESERVED_NAMES = frozenset({"all", "gateway", "workers", "controller"})
 DEFAULT_MAX_TOKENS = 2048  # of an answer whose request bounds it by nothing
-_NAME = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
+_NAME = re.compile(r"(?!-)[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
 
 
 def check_name(name: str) -> str:
     """A deployment's name or an alias: letters, digits, '.', '_', '-', and '/' between non-empty parts.
 
-    No part may be '.' or '..': names become folders. Raises ValueError.
+    No part may be '.' or '..': names become folders. No '-' in front: the command line would take it for an option.
+    Raises ValueError.
     """
     if name in RESERVED_NAMES:
         raise ValueError(f"{name!r} is reserved ({', '.join(sorted(RESERVED_NAMES))})")
     if len(name) > 200 or not _NAME.fullmatch(name) or {".", ".."} & set(name.split("/")):
         raise ValueError(
-            f"{name!r} is no name: use letters, digits, '.', '_', '-', and '/' between parts (at most 200 characters)"
+            f"{name!r} is no name: use letters, digits, '.', '_', '-' (not in front), and '/' between parts "
+            "(at most 200 characters)"
         )
     return name
 
@@ -100,10 +102,18 @@ def check_defaults(defaults: dict[str, Any]) -> dict[str, Any]:
     return defaults
 
 
+def refuse_truth(value: object) -> object:
+    """YAML reads `yes` and `on` as true, which would count as 1 where a number is wanted."""
+    if isinstance(value, bool):
+        raise PydanticCustomError("truth_for_number", "must be a number")
+    return value
+
+
 _INSTEAD = {"messages": " (system_prompt: puts a message in front)"}
 Name = Annotated[str, AfterValidator(check_name)]
 FleetName = Annotated[str, AfterValidator(check_fleet_name)]
-Seconds = Annotated[float, Field(gt=0, le=86400)]
+_NO_TRUTH = BeforeValidator(refuse_truth)
+Seconds = Annotated[float, Field(gt=0, le=86400), _NO_TRUTH]
 
 
 class Settings(BaseModel):
@@ -126,9 +136,9 @@ class Gateway(Settings):
     """The door."""
 
     host: str = Field("127.0.0.1", description="address to listen on; another than loopback wants a client key")
-    port: Annotated[int, Field(ge=0, le=65535)] = Field(8000, description="0 takes a free one")
+    port: Annotated[int, Field(ge=0, le=65535), _NO_TRUTH] = Field(8000, description="0 takes a free one")
     api_key_file: str | None = Field(None, description="file with client keys, one a line; else ARGOSY_API_KEY")
-    max_body_mib: Annotated[int, Field(ge=1, le=1024)] = Field(32, description="larger requests get 413")
+    max_body_mib: Annotated[int, Field(ge=1, le=1024), _NO_TRUTH] = Field(32, description="larger requests get 413")
     allowed_hosts: tuple[str, ...] = Field(
         (), description="names clients may call the gateway by while no client key is set, besides its own addresses"
     )
@@ -150,7 +160,7 @@ class Deployment(Settings):
         min_length=1,
     )
     task: Literal["generate", "embed"] = Field("generate", description="answers, or embeddings")
-    replicas: Annotated[int, Field(ge=0, le=1000)] = Field(
+    replicas: Annotated[int, Field(ge=0, le=1000), _NO_TRUTH] = Field(
         1, description="copies that run; with 0, requests wait up to timeouts.queue"
     )
     aliases: tuple[Name, ...] = Field((), description="other names that clients may send")
@@ -158,12 +168,14 @@ class Deployment(Settings):
     env: dict[str, str] = Field(
         default_factory=dict, description="environment of the engine; {key} and {port} are filled in"
     )
-    concurrency: Annotated[int, Field(ge=1, le=10000)] | None = Field(
+    concurrency: Annotated[int, Field(ge=1, le=10000), _NO_TRUTH] | None = Field(
         None, description="requests in flight per replica (default: the engine's slots); more wait in the gateway"
     )
-    max_queue: Annotated[int, Field(ge=0, le=1_000_000)] = Field(1000, description="requests that may wait; then 429")
+    max_queue: Annotated[int, Field(ge=0, le=1_000_000), _NO_TRUTH] = Field(
+        1000, description="requests that may wait; then 429"
+    )
     policy: PolicyName = Field("least_in_flight", description="which ready replica gets a request")
-    weight: Annotated[float, Field(gt=0, le=1000)] = Field(1.0, description="for weighted_lottery")
+    weight: Annotated[float, Field(gt=0, le=1000), _NO_TRUTH] = Field(1.0, description="for weighted_lottery")
     timeouts: Timeouts = Field(Timeouts(), description="time limits of one request")
 
     # what a request gets from its deployment
@@ -178,7 +190,7 @@ class Deployment(Settings):
         "the whole context. An engine that refuses more than its context holds (vLLM) wants a smaller one. To a remote "
         "only what is named here is added",
     )
-    max_tokens_ceiling: Annotated[int, Field(ge=1)] | None = Field(
+    max_tokens_ceiling: Annotated[int, Field(ge=1), _NO_TRUTH] | None = Field(
         None, description="max_tokens, max_completion_tokens and n_predict above it, or negative, are lowered to it"
     )
     system_prompt: Annotated[str, Field(min_length=1)] | None = Field(
@@ -291,15 +303,21 @@ _PLACEHOLDERS = {"source": "{path}", "chat_template": "{chat_template}"}
 _OWNERS = {"command": "command", "ready": "command", "urls": "remote", "model": "remote", "api_key_env": "remote"}
 
 
-def shared_names(deployments: Mapping[str, Iterable[str]]) -> list[tuple[str, int, str]]:
-    """Aliases that name something already: (deployment, index of its alias, what is wrong)."""
+def shared_names(deployments: Mapping[str, Iterable[str]]) -> list[tuple[tuple[str | int, ...], str]]:
+    """Names and aliases that mean something already, a replica among others: (where, what is wrong)."""
     owner = {name: name for name in deployments}
-    found = []
+    found: list[tuple[tuple[str | int, ...], str]] = []
     for name, aliases in deployments.items():
-        for index, alias in enumerate(aliases):
-            if alias in owner:
-                found.append((name, index, f"{alias!r} already names {owner[alias]!r}"))
-            owner.setdefault(alias, name)
+        given: dict[tuple[str | int, ...], str] = {(): name}
+        given |= {("aliases", index): alias for index, alias in enumerate(aliases)}
+        for place, each in given.items():
+            where = ("deployments", name, *place)
+            if place and each in owner:
+                found.append((where, f"{each!r} already names {owner[each]!r}"))
+            owner.setdefault(each, name)
+            of, _, index = each.rpartition(".")
+            if of in deployments and index.isdecimal():
+                found.append((where, f"{each!r} is what a replica of {of!r} is called: take another name"))
     return found
 
 
@@ -309,13 +327,13 @@ class Fleet(Settings):
     name: FleetName = Field("default", description="for --fleet; left out: the file's own name (fleet.yaml: fleet)")
     gateway: Gateway = Field(Gateway(), description="the door")
     deployments: dict[Name, Deployment] = Field(default_factory=dict, description="the models, by name")
-    grace: Annotated[float, Field(ge=0, le=3600)] = Field(
+    grace: Annotated[float, Field(ge=0, le=3600), _NO_TRUTH] = Field(
         30, description="seconds that running requests get to finish when a replica or the fleet is stopped"
     )
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Fleet:
         if found := shared_names({name: each.aliases for name, each in self.deployments.items()}):
-            reasons = "; ".join(f"deployments.{name}.aliases[{index}]: {text}" for name, index, text in found)
+            reasons = "; ".join(f"{'.'.join(map(str, where))}: {text}" for where, text in found)
             raise PydanticCustomError(MISFIT, "{reasons}", {"reasons": reasons})
         return self

@@ -78,5 +78,6 @@ class Engine(Protocol):
 def write_address(file: Path, address: str) -> None:
     """Called in an engine's process once it listens: whole or not at all, since the worker reads it at any moment."""
     temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    temporary.write_text(address)
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as written:
+        written.write(address)
     temporary.replace(file)

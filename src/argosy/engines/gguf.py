@@ -44,7 +44,7 @@ class GgufHeader:
         with path.open("rb") as file:
             magic = file.read(4)
             if magic != _MAGIC:
-                raise GgufError(f"{path} is no GGUF file: it begins with {magic!r}, not with b'GGUF'")
+                raise GgufError(f"{path} is no GGUF file: it does not begin with the letters GGUF")
             try:
                 version, _tensors, count = struct.unpack("<IQQ", file.read(20))
                 if version not in (2, 3):

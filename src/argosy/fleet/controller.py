@@ -248,7 +248,7 @@ class Controller:
             drained=self._desired.drained,
             launched=self._launched,
             absences={replica: ending or upkeep.absence for replica, upkeep in self._upkeeps.items()},
-            gateways=[self._gateway.report()],
+            gateways=[self._gateway.report(going_down=self._ending.is_set())],
             controller=self._own,
             views=self._gateway.views,
             waiting=self._gateway.waiting,

@@ -144,7 +144,8 @@ class GatewayProcess:
         self._silent_since, self._silence = None, ""
         self._told.set()
 
-    def report(self) -> ProcessReport:
+    def report(self, *, going_down: bool = False) -> ProcessReport:
+        """`going_down`: that it answers no more is then what was asked for."""
         if self._record is not None:
             state = "running" if self._record.identity.alive else "gone"
         elif self._starting:
@@ -152,12 +153,13 @@ class GatewayProcess:
         else:
             state = "failed" if self._gave_up else "backoff"
         record = self._record
+        silence = f"does not answer: {self._silence}" if self._silence and not going_down else ""
         child = self._child.identity.pid if self._child and self._starting else None
         return ProcessReport(
             state=state,
             pid=record.identity.pid if record else child,
             address=record.address if record else None,
-            reason=self._reason or (f"does not answer: {self._silence}" if self._silence else ""),
+            reason=self._reason or silence,
             restarts=self._restarts,
             since=self._since,
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -40,20 +39,20 @@ def resolve(
     cache: Path,
     progress: Callable[[Progress], None],
     cancelled: threading.Event,
-    variables: Mapping[str, str] | None = None,
+    variables: Mapping[str, str],
     order: Sequence[str] = (),
     verify: bool = False,
 ) -> Path:
     """Blocks until the weights are here. Raises SourceError, also soon after `cancelled` is set.
 
-    `cache` is ARGOSY_CACHE; `variables` is the environment for what fetches (None: this process's own); `order` is
+    `cache` is ARGOSY_CACHE; `variables` is the environment for what fetches; `order` is
     ARGOSY_SOURCES; `verify` reads what is cached already and fetches it again where it is damaged.
     """
     parsed = parse(source)
     if isinstance(parsed, PathSource):
         return existing(parsed)
     artefact, offers = _artefact(parsed), _offers(parsed, order)
-    attempts = _Attempts(artefact, offers, progress, cancelled, os.environ.copy() if variables is None else variables)
+    attempts = _Attempts(artefact, offers, progress, cancelled, variables)
     return ModelCache(cache / "models").obtain(artefact, attempts.fetch, progress, cancelled, verify=verify)
 
 

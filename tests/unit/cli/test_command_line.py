@@ -9,6 +9,8 @@ import pytest
 
 from argosy.cli import _COMMANDS
 from argosy.cli.fleets import fleet_folder, running_fleet
+from argosy.cli.follow import example
+from argosy.cli.gateway import served_alone
 from argosy.cli.logs import Tail
 from argosy.cli.up import wanted_fleet
 from argosy.config.environment import Environment
@@ -98,3 +100,38 @@ def test_help_lists_every_command_and_each_has_its_own() -> None:
             [sys.executable, "-m", "argosy", name, "--help"], capture_output=True, text=True, check=True
         )
         assert f"argosy {name} " in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--join", "ftp://x"], "--join ftp://x: write a gateway's URL"),
+        (["--join", "http://127.0.0.1:1", "-o", "slots=["], "--option slots=[: its value cannot be read as YAML"),
+        (["--join", "http://127.0.0.1:1", "--concurrency", "0"], "--concurrency"),
+    ],
+)
+def test_a_worker_refuses_bad_words_at_once(words: list[str], sentence: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "argosy", "worker", "--engine", "echo", "--name", "a", *words],
+        env={**os.environ, "ARGOSY_HOME": str(tmp_path), "ARGOSY_JOIN_TOKEN": "t"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_gateway_alone_serves_only_the_remote_deployments_of_a_file(environment: Environment, tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("deployments: {a: {engine: echo}, b: {urls: ['http://127.0.0.1:1/v1']}}")
+    assert list(served_alone(file, None, environment).deployments) == ["b"]
+
+
+def test_what_can_be_typed_next_fits_the_model() -> None:
+    talks = example("http://h:1", "m", keyed=False, embeds=False)
+    assert talks.startswith("  argosy chat m\n  curl http://h:1/v1/chat/completions ")
+    embeds = example("http://h:1", "m", keyed=False, embeds=True)
+    assert embeds.startswith("  curl http://h:1/v1/embeddings ")
+    assert '{"model": "m", "input": "Hello"}' in embeds

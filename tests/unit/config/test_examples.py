@@ -31,10 +31,13 @@ def test_the_demonstration_serves_the_model_twice() -> None:
     assert fleet.gateway.port == 8000
 
 
-def test_check_notes_a_key_that_is_not_set(tmp_path: Path) -> None:
+def test_check_says_that_a_deployment_fails_whose_key_is_not_set(tmp_path: Path) -> None:
     file = tmp_path / "f.yaml"
     file.write_text("deployments: {up: {urls: ['http://127.0.0.1:1/v1'], api_key_env: UPSTREAM_KEY, aliases: [x]}}")
-    note = "note: deployments.up.api_key_env: UPSTREAM_KEY is not set here; the gateway will send no key"
+    note = (
+        "note: deployments.up.api_key_env: UPSTREAM_KEY is not set here: this deployment fails until it is, so set it "
+        "before `argosy up`"
+    )
     told = check(file, Environment.read({})).splitlines()
     assert told[1:] == ["  up: remote, 1 replica, also called x", note]
     assert note not in check(file, Environment.read({"UPSTREAM_KEY": "k"}))

@@ -86,6 +86,21 @@ def test_the_engines_own_options_are_checked(faults: Faults) -> None:
         ),
         ("deployments: {a: {engine: echo, aliases: [a]}}", "deployments.a.aliases[0]: 'a' already names 'a'"),
         ("deployments: {a: {engine: echo, aliases: [b]}, b: {engine: echo}}", "deployments.a.aliases[0]: 'b' already"),
+        ("deployments: {-a: {engine: echo}}", "deployments.-a: '-a' is no name"),
+        ("deployments: {a: {engine: echo, aliases: [--b]}}", "deployments.a.aliases[0]: '--b' is no name"),
+        (
+            "deployments: {a: {engine: echo}, a.0: {engine: echo}}",
+            "deployments.a.0: 'a.0' is what a replica of 'a' is called",
+        ),
+        (
+            "deployments: {a: {engine: echo}, b: {engine: echo, aliases: [a.12]}}",
+            "deployments.b.aliases[0]: 'a.12' is what a replica of 'a' is called",
+        ),
+        ("deployments: {a: {engine: echo, replicas: yes}}", "deployments.a.replicas: must be a number, got true"),
+        (
+            "deployments: {a: {engine: echo, timeouts: {idle: on}}}",
+            "deployments.a.timeouts.idle: must be a number, got true",
+        ),
         ("deployments: {a: {command: [x, '{path}']}}", "deployments.a.source: missing ({path} in command needs it)"),
         (
             "deployments: {a: {engine: echo, env: {A: 1}}}",
@@ -291,3 +306,10 @@ def test_the_schema_has_each_engines_options() -> None:
     schema = json_schema()
     assert {"Options of echo", "Options of llama.cpp", "Options of command"} <= set(schema["$defs"])
     assert schema["$defs"]["Deployment"]["properties"]["engine"]["enum"] == ["llama.cpp", "command", "echo", "remote"]
+
+
+def test_a_dot_and_digits_are_a_name_where_no_replica_has_it(environment: Environment) -> None:
+    fleet = check_fleet(
+        {"deployments": {"qwen2.5": {"engine": "echo"}, "b.c": {"engine": "echo"}}}, environment, file="sent"
+    )
+    assert list(fleet.deployments) == ["qwen2.5", "b.c"]

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from argosy.config.schema import Deployment
 from argosy.engines import catalog
-from argosy.engines.base import CHAT, COMPLETIONS, EMBEDDINGS, KEY_VARIABLE, EngineContext
+from argosy.engines.base import CHAT, COMPLETIONS, EMBEDDINGS, KEY_VARIABLE, EngineContext, write_address
 
 RUNNABLE = [name for name in catalog.NAMES if name != "remote"]
 
@@ -71,3 +71,9 @@ def test_the_task_decides_what_llama_cpp_serves() -> None:
     llama = catalog.engine("llama.cpp")
     assert llama.capabilities(Deployment(source="m.gguf")).paths == (CHAT, COMPLETIONS)
     assert llama.capabilities(Deployment(source="m.gguf", task="embed")).paths == (EMBEDDINGS,)
+
+
+def test_where_an_engine_listens_is_nobody_elses_to_read(tmp_path: Path) -> None:
+    write_address(tmp_path / "address", "http://127.0.0.1:1")
+    assert (tmp_path / "address").read_text() == "http://127.0.0.1:1"
+    assert (tmp_path / "address").stat().st_mode & 0o777 == 0o600

@@ -81,3 +81,9 @@ def test_weights_in_several_files_count_together(tmp_path: Path) -> None:
     assert weight_bytes(tmp_path / "big-00001-of-00003.gguf") == 6
     (tmp_path / "small.gguf").write_bytes(b"xx")
     assert weight_bytes(tmp_path / "small.gguf") == 2
+
+
+def test_a_file_of_another_kind_is_told_in_plain_words(tmp_path: Path) -> None:
+    (tmp_path / "a.gguf").write_text("root: weights")
+    with pytest.raises(GgufError, match="it does not begin with the letters GGUF"):
+        GgufHeader.read(tmp_path / "a.gguf")
