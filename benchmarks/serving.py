@@ -155,7 +155,9 @@ def main() -> None:
     given = parser.parse_args()
 
     environment = Environment.read(os.environ)
-    model = resolve(MODEL, cache=environment.cache, progress=lambda _: None, cancelled=threading.Event())
+    model = resolve(
+        MODEL, cache=environment.cache, progress=lambda _: None, cancelled=threading.Event(), variables=os.environ
+    )
     threads = max(1, (os.cpu_count() or 2) // 2)
     figures: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="argosy-benchmark-") as name:

@@ -159,7 +159,7 @@ def _outside(data: dict[str, Any], folder: Path | None) -> Iterator[Finding]:
     deployments = data.get("deployments")
     if not isinstance(deployments, dict):
         return
-    aliases = {}
+    aliases, replicas = dict[str, list[str]](), dict[str, int]()
     for name, deployment in deployments.items():
         if isinstance(deployment, dict):
             for inner, message in _deployment(deployment, folder):
@@ -167,7 +167,9 @@ def _outside(data: dict[str, Any], folder: Path | None) -> Iterator[Finding]:
             given = deployment.get("aliases")
             given = given if isinstance(given, list | tuple) else []
             aliases[str(name)] = [alias for alias in given if isinstance(alias, str)]
-    yield from shared_names(aliases)
+            if isinstance(count := deployment.get("replicas"), int):
+                replicas[str(name)] = count
+    yield from shared_names(aliases, replicas)
 
 
 def _deployment(given: dict[str, Any], folder: Path | None) -> Iterator[Finding]:

@@ -303,8 +303,13 @@ _PLACEHOLDERS = {"source": "{path}", "chat_template": "{chat_template}"}
 _OWNERS = {"command": "command", "ready": "command", "urls": "remote", "model": "remote", "api_key_env": "remote"}
 
 
-def shared_names(deployments: Mapping[str, Iterable[str]]) -> list[tuple[tuple[str | int, ...], str]]:
-    """Names and aliases that mean something already, a replica among others: (where, what is wrong)."""
+def shared_names(
+    deployments: Mapping[str, Iterable[str]], replicas: Mapping[str, int]
+) -> list[tuple[tuple[str | int, ...], str]]:
+    """Names and aliases that mean something already, a replica among others: (where, what is wrong).
+
+    `deployments`: name → aliases; `replicas`: name → how many (qwen2.5 beside one replica of qwen2 is no replica of it).
+    """
     owner = {name: name for name in deployments}
     found: list[tuple[tuple[str | int, ...], str]] = []
     for name, aliases in deployments.items():
@@ -316,7 +321,7 @@ def shared_names(deployments: Mapping[str, Iterable[str]]) -> list[tuple[tuple[s
                 found.append((where, f"{each!r} already names {owner[each]!r}"))
             owner.setdefault(each, name)
             of, _, index = each.rpartition(".")
-            if of in deployments and index.isdecimal():
+            if of in deployments and index.isdecimal() and int(index) < replicas.get(of, 1):
                 found.append((where, f"{each!r} is what a replica of {of!r} is called: take another name"))
     return found
 
@@ -333,7 +338,10 @@ class Fleet(Settings):
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Fleet:
-        if found := shared_names({name: each.aliases for name, each in self.deployments.items()}):
+        if found := shared_names(
+            {name: each.aliases for name, each in self.deployments.items()},
+            {name: each.replicas for name, each in self.deployments.items()},
+        ):
             reasons = "; ".join(f"{'.'.join(map(str, where))}: {text}" for where, text in found)
             raise PydanticCustomError(MISFIT, "{reasons}", {"reasons": reasons})
         return self

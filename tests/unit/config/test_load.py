@@ -93,7 +93,7 @@ def test_the_engines_own_options_are_checked(faults: Faults) -> None:
             "deployments.a.0: 'a.0' is what a replica of 'a' is called",
         ),
         (
-            "deployments: {a: {engine: echo}, b: {engine: echo, aliases: [a.12]}}",
+            "deployments: {a: {engine: echo, replicas: 13}, b: {engine: echo, aliases: [a.12]}}",
             "deployments.b.aliases[0]: 'a.12' is what a replica of 'a' is called",
         ),
         ("deployments: {a: {engine: echo, replicas: yes}}", "deployments.a.replicas: must be a number, got true"),
@@ -310,6 +310,8 @@ def test_the_schema_has_each_engines_options() -> None:
 
 def test_a_dot_and_digits_are_a_name_where_no_replica_has_it(environment: Environment) -> None:
     fleet = check_fleet(
-        {"deployments": {"qwen2.5": {"engine": "echo"}, "b.c": {"engine": "echo"}}}, environment, file="sent"
+        {"deployments": {"qwen2": {"engine": "echo"}, "qwen2.5": {"engine": "echo"}, "b.c": {"engine": "echo"}}},
+        environment,
+        file="sent",
     )
-    assert list(fleet.deployments) == ["qwen2.5", "b.c"]
+    assert list(fleet.deployments) == ["qwen2", "qwen2.5", "b.c"]
