@@ -55,7 +55,7 @@ class TestLlamaCppEmbeddings(EngineContract):
 async def test_a_file_that_is_no_model_is_refused_before_the_start(tmp_path: Path, client: Client) -> None:
     wrong = tmp_path / "model.gguf"
     wrong.write_text("<html>")
-    with pytest.raises(EngineError, match="is no GGUF file: it begins with b'<htm'") as caught:
+    with pytest.raises(EngineError, match="is no GGUF file: it does not begin with the letters GGUF") as caught:
         await start(blueprint_of({"source": str(wrong)}, tmp_path, client), wrong)
     assert caught.value.permanent
 

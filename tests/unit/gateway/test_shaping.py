@@ -29,17 +29,17 @@ def chat(fields: dict[str, Any], **shaping: Any) -> dict[str, Any]:
 
 
 def test_a_record_without_wishes_leaves_every_byte() -> None:
-    body = b'{"model":"m","messages":[]}'
+    body = b'{"model":"m","messages":[{}]}'
     assert shaped(DeploymentRecord(name="m", revision=1), CHAT, peek(CHAT, body), body) is body
 
 
 @pytest.mark.parametrize("field", ["max_tokens", "max_completion_tokens", "n_predict"])
 def test_a_request_that_bounds_its_answer_keeps_every_byte(field: str) -> None:
-    body = b'{"model":"m","messages":[],"%b":9}' % field.encode()
+    body = b'{"model":"m","messages":[{}],"%b":9}' % field.encode()
     assert sent(body, max_tokens=2048) is body
 
 
-@pytest.mark.parametrize("body", [b'{"model":"m","messages":[]}', b' \n{ "model" : "m", "messages":[ {"a": "{"} ] } '])
+@pytest.mark.parametrize("body", [b'{"model":"m","messages":[{}]}', b' \n{ "model" : "m", "messages":[ {"a": "{"} ] } '])
 def test_a_bound_that_is_missing_goes_in_front_and_the_rest_keeps_its_bytes(body: bytes) -> None:
     got = sent(body, max_tokens=2048)
     assert got == b'{"max_tokens":2048,' + body.lstrip()[1:]
@@ -88,9 +88,9 @@ def test_a_field_that_is_named_deeper_down_is_not_named() -> None:
 
 
 def test_a_field_named_in_a_clever_spelling_still_wins() -> None:
-    assert json.loads(sent(b'{"model":"m","messages":[],"temp\\u0065rature":1}', defaults={"temperature": 0.2})) == {
+    assert json.loads(sent(b'{"model":"m","messages":[{}],"temp\\u0065rature":1}', defaults={"temperature": 0.2})) == {
         "model": "m",
-        "messages": [],
+        "messages": [{}],
         "temperature": 1,
     }
 
@@ -108,7 +108,7 @@ def test_a_chat_with_instructions_of_its_own_gets_no_others(role: str) -> None:
     assert sent(body, system_prompt="Be kind.") is body
 
 
-@pytest.mark.parametrize("messages", [[], MESSAGES, [{"content": "no role"}, {"role": None}]])
+@pytest.mark.parametrize("messages", [[{}], MESSAGES, [{"content": "no role"}, {"role": None}]])
 def test_a_chat_without_instructions_gets_the_deployments(messages: list[Any]) -> None:
     body = json.dumps({"model": "m", "messages": messages}).encode()
     got = json.loads(sent(body, system_prompt='Say "你好".', max_tokens=3))
@@ -129,7 +129,7 @@ def test_a_completion_has_no_place_for_instructions() -> None:
 
 
 def test_wishes_for_answers_are_not_for_embeddings_and_the_other_way_round() -> None:
-    vector, chat = b'{"model":"m","input":"a"}', b'{"model":"m","messages":[]}'
+    vector, chat = b'{"model":"m","input":"a"}', b'{"model":"m","messages":[{}]}'
     assert sent(vector, EMBEDDINGS, max_tokens=4, defaults={"temperature": 1}) is vector
     got = sent(vector, EMBEDDINGS, task="embed", defaults={"encoding_format": "float"})
     assert got == b'{"encoding_format":"float","model":"m","input":"a"}'
@@ -138,4 +138,4 @@ def test_wishes_for_answers_are_not_for_embeddings_and_the_other_way_round() -> 
 
 def test_what_nobody_can_read_is_a_bad_request() -> None:
     with pytest.raises(BadRequestError, match="not valid JSON"):
-        sent(b'{"model":"m","messages":[],"\xff":1,"max_tokens":null}', max_tokens=4)
+        sent(b'{"model":"m","messages":[{}],"\xff":1,"max_tokens":null}', max_tokens=4)
