@@ -39,7 +39,9 @@ def test_a_request_that_bounds_its_answer_keeps_every_byte(field: str) -> None:
     assert sent(body, max_tokens=2048) is body
 
 
-@pytest.mark.parametrize("body", [b'{"model":"m","messages":[{}]}', b' \n{ "model" : "m", "messages":[ {"a": "{"} ] } '])
+@pytest.mark.parametrize(
+    "body", [b'{"model":"m","messages":[{}]}', b' \n{ "model" : "m", "messages":[ {"a": "{"} ] } ']
+)
 def test_a_bound_that_is_missing_goes_in_front_and_the_rest_keeps_its_bytes(body: bytes) -> None:
     got = sent(body, max_tokens=2048)
     assert got == b'{"max_tokens":2048,' + body.lstrip()[1:]
