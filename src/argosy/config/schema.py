@@ -308,7 +308,7 @@ def shared_names(
 ) -> list[tuple[tuple[str | int, ...], str]]:
     """Names and aliases that mean something already, a replica among others: (where, what is wrong).
 
-    `deployments`: name → aliases. `replicas`: name → how many; beside one replica of qwen2, qwen2.5 is no replica of it.
+    `deployments`: name → aliases. `replicas`: name → how many; beside one replica of qwen2, qwen2.5 is none of it.
     """
     owner = {name: name for name in deployments}
     found: list[tuple[tuple[str | int, ...], str]] = []
