@@ -5,6 +5,7 @@
       fleet.json            DesiredState: the fleet, what is stopped, its revision         (controller)
       controller.json       ProcessRecord of the controller        controller.lock        (controller)
       gateway.json          ProcessRecord of the gateway                                  (gateway)
+      gateway.new.json      ProcessRecord of a gateway that starts and has not written its own yet    (controller)
       gateway.old.json      list[ProcessRecord]: gateways that another one replaces       (controller)
       table.json            the last FleetTable, for a gateway that starts alone          (gateway)
       secrets/              admin_key · join_token · client_key                           (who needs one first)
@@ -149,6 +150,10 @@ class FleetFolder:
     @property
     def replaced_gateways(self) -> Path:
         return self.root / "gateway.old.json"
+
+    @property
+    def starting_gateway(self) -> Path:
+        return self.root / "gateway.new.json"
 
     @property
     def table(self) -> Path:

@@ -6,6 +6,7 @@ import signal
 import socket
 import urllib.request
 
+from argosy.state import ProcessRecord, read_json
 from command import Argosy, gone
 from waiting import until
 
@@ -202,3 +203,12 @@ def test_a_gateway_alone_serves_what_joins_it(argosy: Argosy) -> None:
             assert worker.wait(20) == 0
         gateway.send_signal(signal.SIGINT)
         assert gateway.wait(20) == 0
+
+
+def test_down_ends_a_gateway_that_is_still_starting(argosy: Argosy) -> None:
+    with argosy.attached("up", argosy.file(TWO)) as up:
+        record = until(lambda: read_json(argosy.fleet().starting_gateway, ProcessRecord))
+        up.send_signal(signal.SIGINT)
+        assert up.wait(20) == 130
+        assert not record.identity.alive
+    assert not argosy.everything()

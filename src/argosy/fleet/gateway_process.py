@@ -24,7 +24,7 @@ from argosy.processes.detach import DetachedProcess, start_detached
 from argosy.processes.identity import ProcessIdentity
 from argosy.processes.restarts import LONGEST_DELAY_SECONDS, RestartHistory
 from argosy.protocol.admin import FleetTable, ProcessReport, ReplicaView, TableAnswer
-from argosy.state import FleetFolder, ProcessRecord, read_json
+from argosy.state import FleetFolder, ProcessRecord, read_json, write_json
 from argosy.telemetry.logging import EventLog
 from argosy.wire.client import Client
 
@@ -192,6 +192,8 @@ class GatewayProcess:
         except OSError as error:
             self._wait(f"the gateway could not be started: {error}", now)
             return
+        # Until it writes its own record, whoever takes the fleet down knows it by this one.
+        write_json(self._folder.starting_gateway, ProcessRecord(identity=self._child.identity))
         self._starting = True
         self._since = time.time()
         self._wake_at_exit(self._child.identity)
@@ -200,6 +202,7 @@ class GatewayProcess:
         assert self._child is not None
         if record is not None and record.identity == self._child.identity:
             self._starting = False
+            self._folder.starting_gateway.unlink(missing_ok=True)
             old = self._record
             self._serves(record)
             _log.info("gateway.ready", pid=record.identity.pid, address=record.address)
@@ -207,6 +210,7 @@ class GatewayProcess:
                 self._retirement.retire(old, grace_seconds, after=self._workers_have_moved())
         elif (end := self._child.how_it_ended()) is not None:
             self._starting = False
+            self._folder.starting_gateway.unlink(missing_ok=True)
             self._last_address = None  # another may have its port: where any will do, take another
             self._folder.gateway.unlink(missing_ok=True)
             lines = last_lines(self._folder.log("gateway"), 3)

@@ -29,7 +29,14 @@ async def take_down(folder: FleetFolder, launcher: Launcher, *, grace_seconds: f
     await asyncio.gather(
         *(launcher.stop(each.id, grace_seconds=grace_seconds, hurry=hurry) for each in await launcher.list())
     )
-    for file in (folder.desired, folder.request, folder.gateway, folder.replaced_gateways, folder.table):
+    for file in (
+        folder.desired,
+        folder.request,
+        folder.gateway,
+        folder.starting_gateway,
+        folder.replaced_gateways,
+        folder.table,
+    ):
         file.unlink(missing_ok=True)
     for replica in filter(planned_id, folder.replicas()):
         shutil.rmtree(folder.replica(replica).root)
@@ -38,7 +45,7 @@ async def take_down(folder: FleetFolder, launcher: Launcher, *, grace_seconds: f
 
 
 def gateways_of(folder: FleetFolder) -> list[ProcessIdentity]:
-    """The gateway, and those that were being replaced."""
-    record = read_json(folder.gateway, ProcessRecord)
-    recorded = [*([record] if record else []), *retiring_gateways(folder)]
-    return [each.identity for each in recorded if each.identity.alive]
+    """The gateway, one that is starting, and those that were being replaced."""
+    own = [read_json(file, ProcessRecord) for file in (folder.gateway, folder.starting_gateway)]
+    recorded = [*(each for each in own if each is not None), *retiring_gateways(folder)]
+    return list(dict.fromkeys(each.identity for each in recorded if each.identity.alive))
