@@ -89,7 +89,7 @@ class FleetSurface:
             in_flight=replica.in_flight if replica is not None else 0,
             commands=["drain"] if stopped else [],
         )
-        return _json(answer)
+        return as_json(answer)
 
     async def table(self, request: Request) -> Response:
         self._check_admin(request)
@@ -99,12 +99,12 @@ class FleetSurface:
             self.on_table(table)
         in_flight = {replica.id: replica.in_flight for replica in self.registry.replicas.values()}
         revision = self.registry.table.revision
-        return _json(TableAnswer(revision=revision, waiting=self.dispatcher.waiting(), in_flight=in_flight))
+        return as_json(TableAnswer(revision=revision, waiting=self.dispatcher.waiting(), in_flight=in_flight))
 
     async def replicas(self, request: Request) -> Response:
         self._check_admin(request)
         rates = self.rates()
-        return _json(
+        return as_json(
             [
                 msgspec.structs.replace(view, tokens_per_second=round(rates.get(view.id, 0.0), 1))
                 for view in self.registry.views()
@@ -181,5 +181,6 @@ def _check_names(told: beat.Heartbeat) -> None:
         raise BadRequestError(f"{replica!r} is no replica of {name}.")
 
 
-def _json(value: object) -> Response:
+def as_json(value: object) -> Response:
+    """An answer of a struct, or of what holds some."""
     return Response(msgspec.json.encode(value), media_type="application/json")

@@ -12,7 +12,6 @@ import asyncio
 from collections.abc import Callable, MutableMapping
 from typing import Any
 
-import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -21,7 +20,7 @@ from starlette.routing import Route
 
 from argosy import __version__
 from argosy.errors import BadRequestError, NotFoundError, RequestError
-from argosy.gateway.admin import FleetSurface
+from argosy.gateway.admin import FleetSurface, as_json
 from argosy.gateway.auth import Gatekeeper
 from argosy.gateway.errors import Send, headers_of
 from argosy.gateway.openai import OpenAISurface, Receive
@@ -132,7 +131,7 @@ class Gateway:
 
     async def _models(self, request: Request) -> Response:
         self._check_client(request)
-        return _json({"object": "list", "data": [_model(name, entry) for name, entry in self.registry.models()]})
+        return as_json({"object": "list", "data": [_model(name, entry) for name, entry in self.registry.models()]})
 
     async def _model(self, request: Request) -> Response:
         self._check_client(request)
@@ -140,7 +139,7 @@ class Gateway:
         deployment = self.registry.find(name)
         if deployment is None:
             raise self._surface.unknown(name)
-        return _json(_model(name, deployment))
+        return as_json(_model(name, deployment))
 
     def _check_client(self, request: Request) -> None:
         authorization, host, origin = (
@@ -161,10 +160,6 @@ def _model(name: str, deployment: Deployment) -> dict[str, Any]:
         "task": record.task,
         "ready": bool(deployment.routable),
     }
-
-
-def _json(value: object) -> Response:
-    return Response(msgspec.json.encode(value), media_type="application/json")
 
 
 async def _request_error(request: Request, error: Exception) -> Response:
