@@ -25,7 +25,7 @@ from argosy.state import FleetFolder
 if TYPE_CHECKING:
     from argosy.config.schema import Fleet
     from argosy.gateway.app import Gateway
-    from argosy.gateway.call import Call
+    from argosy.gateway.call import Call, Visit
 
 
 @dataclass(frozen=True)
@@ -79,13 +79,14 @@ def compose_gateway(
     variables: Mapping[str, str],
     *,
     on_end: Callable[[Call], None],
+    on_visit: Callable[[Visit], None],
     on_table: Callable[[FleetTable], None],
     clock: Callable[[], float] = time.monotonic,
     draw: Callable[[], float] = random.random,
 ) -> Gateway:
     """The gateway's objects; call it where its event loop runs. `variables`: for remotes' keys and proxies.
 
-    `on_end` gets every call when it is over, `on_table` every new table of the fleet.
+    `on_end` gets every call when it is over, `on_visit` every other request, `on_table` every new table of the fleet.
     """
     from argosy.dispatch.dispatcher import Dispatcher  # noqa: PLC0415
     from argosy.gateway.admin import FleetSurface  # noqa: PLC0415
@@ -135,6 +136,7 @@ def compose_gateway(
         upstreams=upstreams,
         prober=Prober(registry, upstreams, clock),
         clock=clock,
+        on_visit=on_visit,
     )
 
 
@@ -163,6 +165,7 @@ async def _serve_gateway(
         secrets,
         environment.variables,
         on_end=access_log.write,
+        on_visit=access_log.write_visit,
         on_table=lambda table: write_json(folder.table, table),
     )
     address = address_of(listener)

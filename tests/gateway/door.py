@@ -14,7 +14,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from argosy.app import GatewaySecrets, GatewaySettings, compose_gateway
-from argosy.gateway.call import Call
+from argosy.gateway.call import Call, Visit
 from argosy.protocol import heartbeat as beat
 from argosy.protocol.admin import FleetTable, ReplicaView
 from argosy.protocol.deployment import DeploymentRecord, Timeouts
@@ -35,7 +35,8 @@ def record(name: str = "m", *, limits: Mapping[str, float] | None = None, **fiel
 
 
 class Door:
-    """`async with Door() as door`. `calls`: every request to the OpenAI surface that has ended."""
+    """`async with Door() as door`. `calls`: every request to the OpenAI surface that has ended; `visits`: the others
+    that leave a line in the log."""
 
     def __init__(
         self,
@@ -47,6 +48,7 @@ class Door:
         variables: Mapping[str, str] | None = None,
     ) -> None:
         self.calls: list[Call] = []
+        self.visits: list[Visit] = []
         self.tables: list[FleetTable] = []  # as kept for the next start
         self.client = Client()
         self.gateway = compose_gateway(
@@ -62,6 +64,7 @@ class Door:
             GatewaySecrets(admin_key=ADMIN_KEY, join_token=JOIN_TOKEN),
             variables or {},
             on_end=self.calls.append,
+            on_visit=self.visits.append,
             on_table=self.tables.append,
         )
         self.registry = self.gateway.registry

@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TextIO
 
-from argosy.gateway.call import Call
+from argosy.gateway.call import Call, Visit
 from argosy.telemetry.logging import field_text
 
 FLUSH_SECONDS = 0.2
@@ -22,9 +22,14 @@ class AccessLog:
         self._stamp = ""
 
     def write(self, call: Call) -> None:
-        if not self._lines:
-            asyncio.get_running_loop().call_later(FLUSH_SECONDS, self.flush)
-        self._lines.append(self._line(call, time.time()))
+        self._add(self._line(call, time.time()))
+
+    def write_visit(self, visit: Visit) -> None:
+        self._add(
+            f"{self._stamped(time.time())} INFO request id={visit.request_id.decode('latin-1')}"
+            f" method={field_text(visit.method)} path={field_text(visit.path)} status={visit.status}"
+            f" ms={visit.seconds * 1000:.1f}\n"
+        )
 
     def flush(self) -> None:
         if self._lines:
@@ -32,14 +37,22 @@ class AccessLog:
             self._stream.write("".join(lines))
             self._stream.flush()
 
-    def _line(self, call: Call, now: float) -> str:
+    def _add(self, line: str) -> None:
+        if not self._lines:
+            asyncio.get_running_loop().call_later(FLUSH_SECONDS, self.flush)
+        self._lines.append(line)
+
+    def _stamped(self, now: float) -> str:
         second = int(now)
         if second != self._second:
             self._second, self._stamp = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        return f"{self._stamp}.{int((now - second) * 1000):03d}Z"
+
+    def _line(self, call: Call, now: float) -> str:
         # Only a model that nobody serves can be anything; every other name here has been checked.
         model = call.model if call.deployment is not None else field_text(call.model or "-")
         line = (
-            f"{self._stamp}.{int((now - second) * 1000):03d}Z INFO request id={call.request_id.decode('latin-1')}"
+            f"{self._stamped(now)} INFO request id={call.request_id.decode('latin-1')}"
             f" path={call.path} status={call.status} key={call.principal or '-'} model={model}"
             f" replica={call.replica or '-'} ms={(call.ended_at - call.arrived_at) * 1000:.1f}"
         )

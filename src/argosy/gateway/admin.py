@@ -31,6 +31,7 @@ from argosy.protocol.admin import FleetTable, TableAnswer
 from argosy.registry.registry import Registry
 from argosy.wire.client import Client
 
+TABLE_PATH = "/argosy/v1/table"
 LONGEST_BODY_BYTES = 4 * 1024 * 1024
 CONTROLLER_SECONDS = 60.0
 
@@ -55,7 +56,7 @@ class FleetSurface:
     def routes(self) -> list[Route]:
         return [
             Route(beat.PATH, self.heartbeat, methods=["POST"]),
-            Route("/argosy/v1/table", self.table, methods=["PUT"]),
+            Route(TABLE_PATH, self.table, methods=["PUT"]),
             Route("/argosy/v1/replicas", self.replicas, methods=["GET"]),
             Route("/argosy/v1/fleet", self.pass_on, methods=["GET", "PUT"]),
             Route("/argosy/v1/fleet/{rest:path}", self.pass_on, methods=["GET", "POST"]),

@@ -20,23 +20,27 @@ from starlette.routing import Route
 
 from argosy import __version__
 from argosy.errors import BadRequestError, NotFoundError, RequestError
-from argosy.gateway.admin import FleetSurface, as_json
+from argosy.gateway.admin import TABLE_PATH, FleetSurface, as_json
 from argosy.gateway.auth import Gatekeeper
+from argosy.gateway.call import OnVisit, Visit
 from argosy.gateway.errors import Send, headers_of
-from argosy.gateway.openai import OpenAISurface, Receive
+from argosy.gateway.openai import CLIENT_CLOSED_REQUEST, OpenAISurface, Receive
 from argosy.gateway.prober import Prober
 from argosy.gateway.upstreams import Upstreams
+from argosy.protocol import heartbeat as beat
 from argosy.protocol.openai import REQUIRED, error_body
 from argosy.registry.records import Deployment
 from argosy.registry.registry import Registry
 
 SWEEP_SECONDS = 0.5
+# Asked once a second or more by workers, the controller and whoever watches: a line for each would be all of the log.
+_ASKED_ALL_THE_TIME = frozenset({"/health", "/ready", beat.PATH, TABLE_PATH})
 
 
 class Gateway:
     """The ASGI application. `run` keeps the tables true for as long as it is served.
 
-    `routes`: all that it answers beside the OpenAI surface's REQUIRED paths.
+    `routes`: all that it answers. `on_visit` gets every request that is no Call, when it is over.
     """
 
     def __init__(
@@ -49,6 +53,7 @@ class Gateway:
         upstreams: Upstreams,
         prober: Prober,
         clock: Callable[[], float],
+        on_visit: OnVisit,
     ) -> None:
         self.registry = registry
         self._surface = surface
@@ -57,11 +62,13 @@ class Gateway:
         self._prober = prober
         self.fleet = fleet
         self._clock = clock
+        self._on_visit = on_visit
         self._seldom = Starlette(
             routes=[
                 Route("/", self._front, methods=["GET"]),
                 Route("/health", self._health, methods=["GET"]),
                 Route("/ready", self._ready, methods=["GET"]),
+                *(Route(path, surface, methods=["POST"]) for path in REQUIRED),  # __call__ is quicker than this list
                 Route("/v1/models", self._models, methods=["GET"]),
                 Route("/v1/models/{id:path}", self._model, methods=["GET"]),
                 *fleet.routes(),
@@ -75,7 +82,7 @@ class Gateway:
         if scope["type"] == "http" and scope["path"] in REQUIRED and scope["method"] == "POST":
             await self._surface(scope, receive, send)
         else:
-            await self._seldom(scope, receive, _with_request_id(scope, self._surface, send))
+            await self._visit(scope, receive, send)
 
     async def run(self) -> None:
         """Lets leases run out and starts probes, until cancelled."""
@@ -92,6 +99,27 @@ class Gateway:
             await self._prober.close()
             await self.fleet.close()
             self._upstreams.close()
+
+    async def _visit(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """What is not hot: the answer gets its x-request-id here, and its line in the log when it is over."""
+        began, status = self._clock(), 0
+        given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
+        request_id = self._surface.request_id(given)
+
+        async def send_with_id(message: MutableMapping[str, Any]) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id)]
+            await send(message)
+
+        method, path = scope["method"], scope["path"]
+        try:
+            await self._seldom(scope, receive, send_with_id)
+        finally:
+            status = status or CLIENT_CLOSED_REQUEST
+            if status >= 400 or path not in _ASKED_ALL_THE_TIME:
+                self._on_visit(Visit(request_id, method, path, status, self._clock() - began))
 
     async def _front(self, request: Request) -> Response:
         return PlainTextResponse(
@@ -172,17 +200,8 @@ async def _http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     told: RequestError = NotFoundError(f"There is nothing at {request.method} {request.url.path}.", code="unknown_url")
     if error.status_code != 404:
-        told = BadRequestError(f"{request.method} {request.url.path}: {error.detail}.")
+        taken = (error.headers or {}).get("Allow", "")
+        told = BadRequestError(
+            f"{request.method} is not taken at {request.url.path}, but {taken}.", code="method_not_supported"
+        )
     return Response(error_body(told), error.status_code, error.headers, media_type="application/json")
-
-
-def _with_request_id(scope: MutableMapping[str, Any], surface: OpenAISurface, send: Send) -> Send:
-    """Every answer tells its x-request-id; the hot path adds its own."""
-    given = next((value for name, value in scope.get("headers", ()) if name == b"x-request-id"), b"")
-
-    async def send_with_id(message: MutableMapping[str, Any]) -> None:
-        if message["type"] == "http.response.start":
-            message["headers"] = [*message.get("headers", ()), (b"x-request-id", surface.request_id(given))]
-        await send(message)
-
-    return send_with_id

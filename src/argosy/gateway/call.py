@@ -1,4 +1,7 @@
-"""One request at the door, from its arrival to its end, and the record that log, metrics and accounting share."""
+"""One request at the door, from its arrival to its end, and the record that log, metrics and accounting share.
+
+A `Call` is one to the OpenAI surface's hot paths; a `Visit` is any other, of which only the log is told.
+"""
 
 from __future__ import annotations
 
@@ -37,3 +40,17 @@ class Call:
 
 
 OnEnd = Callable[[Call], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A request beside the hot paths, when it is over: the models, the fleet's surface, what is not there."""
+
+    request_id: bytes
+    method: str
+    path: str  # decoded: anything may stand in it
+    status: int  # 499: the client left before it had an answer
+    seconds: float
+
+
+OnVisit = Callable[[Visit], None]

@@ -5,7 +5,7 @@ import io
 import re
 
 from argosy.gateway.access_log import AccessLog
-from argosy.gateway.call import Call
+from argosy.gateway.call import Call, Visit
 from argosy.protocol.deployment import DeploymentRecord
 from argosy.protocol.openai import CHAT, Usage
 from argosy.registry.records import Deployment
@@ -55,6 +55,20 @@ async def test_a_client_cannot_write_lines_of_its_own() -> None:
     )
     assert 'model="m\\n2026 INFO x=\\""' in line
     assert 'error="no\\nno"' in line
+
+
+async def test_a_visit_is_one_line_whatever_its_path_holds() -> None:
+    stream = io.StringIO()
+    log = AccessLog(stream)
+    log.write_visit(Visit(b"req-1", "GET", "/v1/models", 200, 0.0123))
+    log.write_visit(Visit(b"req-2", "GET", "/no\n2026 INFO x", 404, 0.0))
+    log.flush()
+    lines = stream.getvalue().splitlines()
+    assert all(map(is_event_line, lines))
+    assert [re.sub(r"^\S+ ", "", line) for line in lines] == [
+        "INFO request id=req-1 method=GET path=/v1/models status=200 ms=12.3",
+        'INFO request id=req-2 method=GET path="/no\\n2026 INFO x" status=404 ms=0.0',
+    ]
 
 
 async def test_prompts_never_appear() -> None:
