@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from argosy.config.schema import Deployment
 from argosy.engines.memory import MemoryNeed
+from argosy.protocol.traits import WELL_BEHAVED, EngineTraits
 
 CHAT = "/v1/chat/completions"
 COMPLETIONS = "/v1/completions"
@@ -50,6 +51,7 @@ class Capabilities:
 
     paths: tuple[str, ...]  # of the OpenAI surface
     slots: int  # requests it works on at once: the default of `concurrency`
+    traits: EngineTraits = WELL_BEHAVED
 
 
 class Engine(Protocol):

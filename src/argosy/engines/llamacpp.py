@@ -14,6 +14,11 @@ from argosy.engines import gguf, machine
 from argosy.engines.base import CHAT, COMPLETIONS, EMBEDDINGS, KEY_VARIABLE, Capabilities, EngineContext, Launch
 from argosy.engines.memory import MemoryNeed
 from argosy.errors import EngineError
+from argosy.protocol.traits import EngineTraits
+
+# Whether a plain request's client has left it asks only in a second without any result, also of other requests: on a
+# busy engine never.
+_TRAITS = EngineTraits(tells_usage=True, cancels_plain=False)
 
 
 class Options(BaseModel):
@@ -90,7 +95,7 @@ class LlamaCpp:
 
     def capabilities(self, deployment: Deployment) -> Capabilities:
         paths = (EMBEDDINGS,) if deployment.task == "embed" else (CHAT, COMPLETIONS)
-        return Capabilities(paths, _options(deployment).slots)
+        return Capabilities(paths, _options(deployment).slots, _TRAITS)
 
     def memory(self, context: EngineContext) -> MemoryNeed | None:
         options = _options(context.deployment)

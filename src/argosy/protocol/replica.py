@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from argosy.protocol.deployment import DeploymentRecord
+from argosy.protocol.traits import WELL_BEHAVED, EngineTraits
 
 
 class ReplicaState(enum.StrEnum):
@@ -64,5 +65,6 @@ class ReplicaStatus(msgspec.Struct, frozen=True, kw_only=True):
     concurrency: int = 1  # requests in flight this replica takes; more wait in the gateway
     weight: float = 1.0  # for the weighted lottery
     paths: list[str] = []  # the OpenAI paths it serves: /v1/chat/completions …
+    traits: EngineTraits = WELL_BEHAVED
     health: str = "/health"  # GET this (with the engine's key) to probe it
     upstream_model: str | None = None  # when set, a request's model is rewritten to it

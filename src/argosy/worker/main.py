@@ -99,6 +99,7 @@ class Worker:
                 concurrency=self._deployment.concurrency or self._slots,
                 weight=self._deployment.weight,
                 paths=list(capabilities.paths),
+                traits=capabilities.traits,
                 health=engine.health(self._deployment),
             ),
         )

@@ -1,0 +1,19 @@
+"""An engine's ways: what sets it apart from one that does all that the OpenAI wire asks for.
+
+Stands in the engine's own file, travels in its replica's status, and is read by the gateway, which makes good what is
+missing. An engine that is not known (`remote`, `command`) counts as well behaved.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class EngineTraits(msgspec.Struct, frozen=True, kw_only=True):
+    """The defaults are those of an engine that does what the wire asks for, and no more."""
+
+    tells_usage: bool = False  # a stream's last events count its tokens, also where nobody asked for it
+    cancels_plain: bool = True  # it stops working on a plain request whose client has left, as on a stream
+
+
+WELL_BEHAVED = EngineTraits()
