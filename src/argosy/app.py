@@ -92,26 +92,30 @@ def compose_gateway(
     from argosy.gateway.admin import FleetSurface  # noqa: PLC0415
     from argosy.gateway.app import Gateway  # noqa: PLC0415
     from argosy.gateway.auth import Gatekeeper  # noqa: PLC0415
+    from argosy.gateway.metrics import MetricsSurface  # noqa: PLC0415
     from argosy.gateway.openai import OpenAISurface  # noqa: PLC0415
     from argosy.gateway.prober import Prober  # noqa: PLC0415
     from argosy.gateway.relay import Relay  # noqa: PLC0415
+    from argosy.gateway.request_metrics import RequestMetrics  # noqa: PLC0415
     from argosy.gateway.throughput import Throughput  # noqa: PLC0415
     from argosy.gateway.time_limits import TimeKeeper  # noqa: PLC0415
     from argosy.gateway.upstreams import Upstreams  # noqa: PLC0415
     from argosy.registry.registry import Registry  # noqa: PLC0415
     from argosy.wire.client import Client  # noqa: PLC0415
 
+    gatekeeper = Gatekeeper(settings.client_keys, secrets.admin_key, (settings.host, *settings.allowed_hosts))
     throughput = Throughput(clock)
+    requests = RequestMetrics(keyed=lambda: gatekeeper.wants_key)
 
     def ended(call: Call) -> None:
         throughput.ended(call)
+        requests.ended(call)
         on_end(call)
 
     registry = Registry()
     registry.apply_table(settings.table, clock())
     dispatcher = Dispatcher(registry, clock=clock, draw=draw)
     upstreams = Upstreams(secrets.join_token, variables)
-    gatekeeper = Gatekeeper(settings.client_keys, secrets.admin_key, (settings.host, *settings.allowed_hosts))
     return Gateway(
         registry=registry,
         surface=OpenAISurface(
@@ -132,6 +136,7 @@ def compose_gateway(
             on_table=on_table,
             rates=throughput.rates,
         ),
+        metrics=MetricsSurface(registry=registry, dispatcher=dispatcher, requests=requests, gatekeeper=gatekeeper),
         gatekeeper=gatekeeper,
         upstreams=upstreams,
         prober=Prober(registry, upstreams, clock),

@@ -31,7 +31,17 @@ ARROWS = {
     "__main__": {"cli"},
 }
 
-HEAVY = {"huggingface_hub", "modelscope_hub", "torch", "vllm", "xllamacpp", "ray", "rich", "transformers"}
+HEAVY = {
+    "huggingface_hub",
+    "modelscope_hub",
+    "prometheus_client",
+    "torch",
+    "vllm",
+    "xllamacpp",
+    "ray",
+    "rich",
+    "transformers",
+}
 
 
 def room_of(module: str) -> str:

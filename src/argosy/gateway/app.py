@@ -3,6 +3,7 @@
 POST /v1/chat/completions · /v1/completions · /v1/embeddings     client key     openai.py → relay.py
 GET  /v1/models · /v1/models/{id}                                client key     here
 GET  /health · /ready · /                                        nobody's key   here
+GET  /metrics                                                    admin key      metrics.py
 /argosy/v1/…                                                     see admin.py
 """
 
@@ -24,6 +25,8 @@ from argosy.gateway.admin import TABLE_PATH, FleetSurface, as_json
 from argosy.gateway.auth import Gatekeeper
 from argosy.gateway.call import OnVisit, Visit
 from argosy.gateway.errors import Send, headers_of
+from argosy.gateway.metrics import PATH as METRICS_PATH
+from argosy.gateway.metrics import MetricsSurface
 from argosy.gateway.openai import CLIENT_CLOSED_REQUEST, OpenAISurface, Receive
 from argosy.gateway.prober import Prober
 from argosy.gateway.upstreams import Upstreams
@@ -34,7 +37,7 @@ from argosy.registry.registry import Registry
 
 SWEEP_SECONDS = 0.5
 # Asked once a second or more by workers, the controller and whoever watches: a line for each would be all of the log.
-_ASKED_ALL_THE_TIME = frozenset({"/health", "/ready", beat.PATH, TABLE_PATH})
+_ASKED_ALL_THE_TIME = frozenset({"/health", "/ready", METRICS_PATH, beat.PATH, TABLE_PATH})
 
 
 class Gateway:
@@ -49,6 +52,7 @@ class Gateway:
         registry: Registry,
         surface: OpenAISurface,
         fleet: FleetSurface,
+        metrics: MetricsSurface,
         gatekeeper: Gatekeeper,
         upstreams: Upstreams,
         prober: Prober,
@@ -71,6 +75,7 @@ class Gateway:
                 *(Route(path, surface, methods=["POST"]) for path in REQUIRED),  # __call__ is quicker than this list
                 Route("/v1/models", self._models, methods=["GET"]),
                 Route("/v1/models/{id:path}", self._model, methods=["GET"]),
+                *metrics.routes(),
                 *fleet.routes(),
             ],
             exception_handlers={RequestError: _request_error, HTTPException: _http_exception},

@@ -77,6 +77,13 @@ class Gatekeeper:
         if scheme.lower() != b"bearer" or not hmac.compare_digest(key.strip(), self._admin_key):
             raise UnauthorizedError("This wants the admin key, as 'Authorization: Bearer KEY'.")
 
+    def check_metrics(self, authorization: bytes, host: bytes, origin: bytes) -> None:
+        """The admin key; nothing where the door is open to this machine. Raises UnauthorizedError, ForbiddenError."""
+        if self.wants_key:
+            self.check_admin(authorization)
+        else:
+            self._check_names(host, origin)
+
     def _check_names(self, host: bytes, origin: bytes) -> None:
         name = host_name(host.decode("latin-1"))
         if name not in self._hosts:

@@ -11,13 +11,14 @@ from argosy.protocol.openai import error_body
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
-async def send_error(send: Send, error: RequestError, request_id: bytes) -> None:
+async def send_error(send: Send, error: RequestError, request_id: bytes, server_timing: bytes) -> None:
     """Answers with the error's status, its envelope, and Retry-After where it has one."""
     body = error_body(error)
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(body)),
         (b"x-request-id", request_id),
+        (b"server-timing", server_timing),
     ]
     headers += [(name.encode(), value.encode()) for name, value in headers_of(error).items()]
     await send({"type": "http.response.start", "status": error.status, "headers": headers})

@@ -63,6 +63,7 @@ class OpenAISurface:
             call.request_id = self.request_id(headers.request_id)
             call.principal = self._gatekeeper.client(headers.authorization, headers.host, headers.origin).name
             call.body = await self._body(headers.content_length, receive)
+            call.read_at = self._clock()
             found = peek(call.path, call.body)
             call.model, call.stream = found.model or "", bool(found.stream)
             call.deployment = self._registry.find(call.model)
@@ -74,14 +75,14 @@ class OpenAISurface:
             call.error = str(error)
             if not call.started:
                 call.status = error.status
-                await send_error(send, error, call.request_id)
+                await send_error(send, error, call.request_id, call.server_timing(self._clock()))
         except asyncio.CancelledError as cancelled:
             # Swallowed: this task serves this request alone, and its answer is complete or has nobody to go to.
             known = cancelled.args and cancelled.args[0] in (CLIENT_LEFT, CLIENT_TOO_SLOW)
             call.error = cancelled.args[0] if known else "the gateway was stopped"
             if not call.started:
                 call.status = CLIENT_CLOSED_REQUEST if call.error == CLIENT_LEFT else stopping().status
-                await send_error(send, stopping(), call.request_id)
+                await send_error(send, stopping(), call.request_id, call.server_timing(self._clock()))
         finally:
             call.body = b""
             call.ended_at = self._clock()

@@ -68,8 +68,13 @@ class Relay:
         while True:
             lease = self._dispatcher.lease_now(deployment, _HINT, tried)
             if lease is None:
-                seconds = max(0.0, queue_until - self._clock())
-                lease = await self._dispatcher.lease(deployment, _HINT, tried, seconds=seconds)
+                began = self._clock()
+                try:
+                    lease = await self._dispatcher.lease(
+                        deployment, _HINT, tried, seconds=max(0.0, queue_until - began)
+                    )
+                finally:
+                    call.queued_seconds += self._clock() - began
             replica = lease.replica
             if replica.status.paths and call.path not in replica.status.paths:
                 lease.release()
@@ -99,6 +104,7 @@ class Relay:
                 lease.release()
             if tried and all((other, other.status.epoch) in tried for other in deployment.routable):
                 raise failure
+            self._registry.count_retry(replica)
 
     async def _attempt(self, call: Call, lease: Lease, send: Send, *, may_resend: bool) -> None:
         replica = lease.replica
@@ -117,7 +123,12 @@ class Relay:
                 await self._stream(call, exchange, limits, replica, send)
             else:
                 await self._plain(call, exchange, limits, content_type, send)
+                if call.status >= 500:  # in the engine's own words
+                    self._registry.count_error(replica, str(UpstreamError.code))
         except UpstreamError as error:
+            if not call.started:
+                call.failed_seconds += self._clock() - call.leased_at
+            self._registry.count_error(replica, str(error.code))
             raise _named(error, replica) from error
         finally:
             limits.stop()
@@ -137,6 +148,7 @@ class Relay:
             events = framer.feed(data)
         limits.answer_begins()
         call.status = exchange.status
+        call.sent_at, call.heard_at, now = exchange.sent_at, exchange.active_at, self._clock()
         await send(
             {
                 "type": "http.response.start",
@@ -145,10 +157,11 @@ class Relay:
                     (b"content-type", b"text/event-stream; charset=utf-8"),
                     (b"cache-control", b"no-cache"),
                     (b"x-request-id", call.request_id),
+                    (b"server-timing", call.server_timing(now)),
                 ],
             }
         )
-        call.answered_at = self._clock()
+        call.answered_at = now
         last = before_last = b""
         try:
             while not exchange.finished:
@@ -166,6 +179,7 @@ class Relay:
             if not (done or exchange.end_told):
                 raise BrokenAnswerError("the engine closed the connection before [DONE]")
         except (BrokenAnswerError, UpstreamTimeoutError) as error:
+            self._registry.count_error(replica, str(error.code))
             call.error = str(_named(error, replica))
             await send({"type": "http.response.body", "body": error_event(_named(error, replica))})
             return
@@ -196,8 +210,10 @@ class Relay:
         if length is not None:
             headers.append((b"content-length", length))
         call.status = status
+        call.sent_at, call.heard_at, now = exchange.sent_at, exchange.active_at, self._clock()
+        headers.append((b"server-timing", call.server_timing(now)))
         await send({"type": "http.response.start", "status": status, "headers": headers})
-        call.answered_at = self._clock()
+        call.answered_at = now
         if not exchange.finished:
             limits.answer_begins()
         while not exchange.finished:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 
 from argosy.errors import UpstreamTimeoutError
 from argosy.protocol.deployment import Timeouts
@@ -18,7 +19,7 @@ CLIENT_TOO_SLOW = "the client did not read its answer in time"  # the message of
 
 
 class TimeLimits:
-    """Of one attempt. Times are the event loop's."""
+    """Of one attempt. Times are monotonic seconds, as an exchange has them."""
 
     __slots__ = ("_exchange", "_first_until", "_keeper", "_replica", "_stream", "_task", "_timeouts", "_total_until")
 
@@ -81,7 +82,7 @@ class TimeKeeper:
         self._timer: asyncio.TimerHandle | None = None
 
     def limits(self, timeouts: Timeouts, replica: str, *, stream: bool) -> TimeLimits:
-        return TimeLimits(self, timeouts, replica, self._loop.time(), stream=stream)
+        return TimeLimits(self, timeouts, replica, time.monotonic(), stream=stream)
 
     def add(self, limits: TimeLimits) -> None:
         self._running.add(limits)
@@ -92,7 +93,7 @@ class TimeKeeper:
         self._running.discard(limits)
 
     def _look(self) -> None:
-        now = self._loop.time()
+        now = time.monotonic()
         for limits in list(self._running):
             limits.look(now)
         self._timer = self._loop.call_later(LOOK_SECONDS, self._look) if self._running else None

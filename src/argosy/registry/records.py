@@ -24,6 +24,9 @@ class Replica:
     turn: int = 0  # of its last lease, out of a counter: the lowest has been idle the longest
     ejected: bool = False  # a connection to it failed: out until a probe succeeds or a new incarnation reports
     fault: str = ""  # why it was ejected
+    ejections: int = 0
+    errors: dict[str, int] = field(default_factory=dict)  # requests that it failed, by the error's code
+    retries: int = 0  # of those, sent on to another replica
     remote: RemoteRecord | None = None  # a static record: no worker, no lease
 
     @property

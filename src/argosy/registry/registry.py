@@ -182,8 +182,17 @@ class Registry:
     def eject(self, replica: Replica, fault: str, now: float) -> None:
         """A connection to it failed: nothing is sent there until a probe succeeds."""
         if self.replicas.get(replica.id) is replica:
+            replica.ejections += not replica.ejected
             replica.ejected, replica.fault = True, fault
             self._refresh(self.deployments[replica.deployment], now)
+
+    def count_error(self, replica: Replica, code: str) -> None:
+        """It failed a request."""
+        replica.errors[code] = replica.errors.get(code, 0) + 1
+
+    def count_retry(self, replica: Replica) -> None:
+        """A request that it failed is sent on."""
+        replica.retries += 1
 
     def sweep(self, now: float, due: float) -> None:
         """Lets leases run out. `due`: when this sweep was meant to come; if we are late, silence is our own fault."""

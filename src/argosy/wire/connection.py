@@ -6,6 +6,7 @@ Owns parsing (httptools), keep-alive, back-pressure and abort. Does not own retr
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 
 import httptools
@@ -16,7 +17,10 @@ HIGH_WATER_BYTES = 256 * 1024  # unread bytes of an answer at which we stop read
 
 
 class Exchange:
-    """One request under way. One reader; `close()` must be called on every path."""
+    """One request under way. One reader; `close()` must be called on every path.
+
+    `active_at`: when the reader last began to wait, or bytes last came.
+    """
 
     __slots__ = (
         "_buffered",
@@ -29,6 +33,7 @@ class Exchange:
         "end_told",
         "error",
         "headers",
+        "sent_at",
         "started",
         "status",
     )
@@ -45,7 +50,8 @@ class Exchange:
         self.complete = False
         self.end_told = True  # False: a complete answer whose end nothing but the connection's told
         self.error: BaseException | None = None
-        self.active_at = loop.time()  # when the reader last began to wait, or bytes last came
+        # Monotonic seconds, not the loop's time: uvloop's has whole milliseconds, of when its turn began.
+        self.sent_at = self.active_at = time.monotonic()
 
     @property
     def waiting(self) -> bool:
@@ -108,7 +114,7 @@ class Exchange:
     async def _wait(self) -> None:
         if self.error is not None:
             raise self.error
-        self.active_at = self._loop.time()
+        self.active_at = time.monotonic()
         self._waiter = self._loop.create_future()
         try:
             await self._waiter
@@ -202,7 +208,7 @@ class Connection(asyncio.Protocol):
             self.abort()  # bytes that nobody asked for: the connection cannot be trusted any more
             return
         exchange.started = True
-        exchange.active_at = self._loop.time()
+        exchange.active_at = time.monotonic()
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
