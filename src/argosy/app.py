@@ -105,7 +105,7 @@ def compose_gateway(
 
     gatekeeper = Gatekeeper(settings.client_keys, secrets.admin_key, (settings.host, *settings.allowed_hosts))
     throughput = Throughput(clock)
-    requests = RequestMetrics(keyed=lambda: gatekeeper.wants_key)
+    requests = RequestMetrics(gatekeeper)
 
     def ended(call: Call) -> None:
         throughput.ended(call)

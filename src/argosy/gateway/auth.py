@@ -43,16 +43,13 @@ class Gatekeeper:
     def __init__(self, client_keys: Iterable[str], admin_key: str, hosts: Iterable[str]) -> None:
         # Keys are looked up by their digest: how long a look-up takes tells nothing about a key.
         self._principals = {_digest(key.encode()): Principal(f"key-{n}") for n, key in enumerate(client_keys, 1)}
+        self.wants_key = bool(self._principals)
         self._admin_key = admin_key.encode()
         self._hosts = LOOPBACK_NAMES | {host_name(host) for host in hosts}
         # Headers as they came that were found good before. A dict compares only what has the same (randomised) hash, so
         # a look-up here tells no more about a key than one by digest does. Both are bounded by what is good.
         self._admitted: dict[bytes, Principal] = {}
         self._known_hosts: set[bytes] = set()
-
-    @property
-    def wants_key(self) -> bool:
-        return bool(self._principals)
 
     def client(self, authorization: bytes, host: bytes, origin: bytes) -> Principal:
         """The principal of a request to the OpenAI surface. Raises UnauthorizedError, ForbiddenError."""

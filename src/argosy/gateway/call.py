@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from argosy.protocol.openai import Usage
 from argosy.registry.records import Deployment
 
+# https://www.w3.org/TR/server-timing/, in milliseconds
+_TIMING = b"queue;dur=%.1f, upstream;dur=%.1f, gateway;dur=%.3f"
+
 
 @dataclass(slots=True)
 class Call:
@@ -30,8 +33,7 @@ class Call:
     leased_at: float = 0.0  # when the last attempt got its replica
     queued_seconds: float = 0.0  # in line for a replica
     failed_seconds: float = 0.0  # in attempts that failed and were left for another
-    sent_at: float = 0.0  # when the last attempt's request went to the engine
-    heard_at: float = 0.0  # when what is sent first (an event, a plain answer) had come from the engine
+    gateway_seconds: float = 0.0  # our own share of the wait for an answer (docs/reference/metrics.md)
     answered_at: float = 0.0  # when the first bytes went to the client
     ended_at: float = 0.0
     status: int = 0  # of our answer; 499: the client left before it had one
@@ -43,26 +45,22 @@ class Call:
         """The head of our answer has been sent: no other replica can be tried, no status be changed."""
         return self.answered_at > 0.0
 
-    @property
-    def gateway_seconds(self) -> float:
-        """Our own share of the wait for an answer: from the body's end to the engine, and back to the client."""
-        return self._before() + self.answered_at - self.heard_at
+    def answer_begins(self, sent_at: float, heard_at: float, now: float) -> bytes:
+        """Notes our own share of the wait for an answer; returns the server-timing header that it begins with.
 
-    def server_timing(self, now: float) -> bytes:
-        """The header of an answer that begins now (https://www.w3.org/TR/server-timing/), in milliseconds."""
-        failed = self.failed_seconds
-        if self.heard_at:
-            upstream, own = failed + self.heard_at - self.sent_at, self._before() + now - self.heard_at
-        else:  # an error of ours
-            upstream, own = failed, now - self.arrived_at - self.queued_seconds - failed
-        return b"queue;dur=%.1f, upstream;dur=%.1f, gateway;dur=%.3f" % (
-            self.queued_seconds * 1000,
-            upstream * 1000,
-            own * 1000,
-        )
+        `sent_at`: when the request went to the engine; `heard_at`: when what the client gets first had come from there.
+        """
+        queued, failed = self.queued_seconds, self.failed_seconds
+        upstream = heard_at - sent_at
+        own = self.gateway_seconds = sent_at - self.read_at - queued - failed + now - heard_at
+        if queued or failed:
+            return _TIMING % (queued * 1000, (upstream + failed) * 1000, own * 1000)
+        return b"queue;dur=0, upstream;dur=%.1f, gateway;dur=%.3f" % (upstream * 1000, own * 1000)  # the most, quickly
 
-    def _before(self) -> float:
-        return self.sent_at - self.read_at - self.queued_seconds - self.failed_seconds
+    def refusal_begins(self, now: float) -> bytes:
+        """The same header for an error of ours."""
+        queued, failed = self.queued_seconds, self.failed_seconds
+        return _TIMING % (queued * 1000, failed * 1000, (now - self.arrived_at - queued - failed) * 1000)
 
 
 OnEnd = Callable[[Call], None]

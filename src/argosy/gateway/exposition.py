@@ -33,7 +33,7 @@ def exposition(collector: Collector, accept: str) -> tuple[bytes, str]:
     return encode(collectors), kind
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # registries of collectors keep them by identity
 class Collector:
     """One scrape. Each table is copied in one step (`list`) before it is read: the event loop goes on changing it.
 
@@ -57,7 +57,7 @@ class Collector:
         ended = CounterMetricFamily(
             "argosy_requests",
             "Requests that have ended, by the answer's status.",
-            labels=["model_name", "status", "key"],
+            labels=[*MODEL_KEY, "status"],
         )
         prompt = CounterMetricFamily("argosy_prompt_tokens", "Tokens of prompts.", labels=MODEL_KEY)
         generated = CounterMetricFamily("argosy_generation_tokens", "Tokens of answers.", labels=MODEL_KEY)
@@ -72,7 +72,11 @@ class Collector:
         kinds: list[tuple[str, str, Callable[[Timings], Histogram]]] = [
             ("request_queue_time", "Waiting in line for a replica.", lambda each: each.queue),
             ("time_to_first_token", "Of streams: from the arrival to the first event.", lambda each: each.first_token),
-            ("request_time_per_output_token", "Of streams: mean time between tokens.", lambda each: each.per_token),
+            (
+                "request_time_per_output_token",
+                "Of streams: mean time between tokens.",
+                lambda each: each.between_tokens,
+            ),
             ("e2e_request_latency", "From the arrival to the answer's end.", lambda each: each.total),
             ("request_gateway_time", "The gateway's own share of the wait.", lambda each: each.gateway),
         ]
@@ -81,7 +85,7 @@ class Collector:
             family = HistogramMetricFamily(f"argosy_{name}_seconds", meaning, labels=MODEL)
             for model, each in timings:
                 histogram = of(each)
-                family.add_metric([model], histogram.cumulative(), histogram.sum)
+                family.add_metric([model], histogram.buckets(), histogram.sum)
             yield family
 
     def _deployments(self) -> Iterator[Metric]:

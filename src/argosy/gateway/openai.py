@@ -75,14 +75,14 @@ class OpenAISurface:
             call.error = str(error)
             if not call.started:
                 call.status = error.status
-                await send_error(send, error, call.request_id, call.server_timing(self._clock()))
+                await send_error(send, error, call.request_id, call.refusal_begins(self._clock()))
         except asyncio.CancelledError as cancelled:
             # Swallowed: this task serves this request alone, and its answer is complete or has nobody to go to.
             known = cancelled.args and cancelled.args[0] in (CLIENT_LEFT, CLIENT_TOO_SLOW)
             call.error = cancelled.args[0] if known else "the gateway was stopped"
             if not call.started:
                 call.status = CLIENT_CLOSED_REQUEST if call.error == CLIENT_LEFT else stopping().status
-                await send_error(send, stopping(), call.request_id, call.server_timing(self._clock()))
+                await send_error(send, stopping(), call.request_id, call.refusal_begins(self._clock()))
         finally:
             call.body = b""
             call.ended_at = self._clock()

@@ -148,7 +148,8 @@ class Relay:
             events = framer.feed(data)
         limits.answer_begins()
         call.status = exchange.status
-        call.sent_at, call.heard_at, now = exchange.sent_at, exchange.active_at, self._clock()
+        now = self._clock()
+        timing = call.answer_begins(exchange.sent_at, exchange.active_at, now)
         await send(
             {
                 "type": "http.response.start",
@@ -157,7 +158,7 @@ class Relay:
                     (b"content-type", b"text/event-stream; charset=utf-8"),
                     (b"cache-control", b"no-cache"),
                     (b"x-request-id", call.request_id),
-                    (b"server-timing", call.server_timing(now)),
+                    (b"server-timing", timing),
                 ],
             }
         )
@@ -210,8 +211,9 @@ class Relay:
         if length is not None:
             headers.append((b"content-length", length))
         call.status = status
-        call.sent_at, call.heard_at, now = exchange.sent_at, exchange.active_at, self._clock()
-        headers.append((b"server-timing", call.server_timing(now)))
+        now = self._clock()
+        timing = call.answer_begins(exchange.sent_at, exchange.active_at, now)
+        headers.append((b"server-timing", timing))
         await send({"type": "http.response.start", "status": status, "headers": headers})
         call.answered_at = now
         if not exchange.finished:
