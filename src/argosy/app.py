@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from argosy.config.schema import Fleet
     from argosy.gateway.app import Gateway
     from argosy.gateway.call import Call, Visit
+    from argosy.gateway.keys import ClientKeys
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,13 @@ class GatewaySettings:
 
     host: str
     port: int  # 0: a free one
-    client_keys: tuple[str, ...]  # none: open, on loopback
+    client_keys: ClientKeys
     allowed_hosts: tuple[str, ...]
     max_body_bytes: int
     grace_seconds: float
     table: FleetTable  # what it knows at its start
+    cors_origins: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,8 @@ def compose_gateway(
     from argosy.gateway.admin import FleetSurface  # noqa: PLC0415
     from argosy.gateway.app import Gateway  # noqa: PLC0415
     from argosy.gateway.auth import Gatekeeper  # noqa: PLC0415
+    from argosy.gateway.client_address import ClientAddresses  # noqa: PLC0415
+    from argosy.gateway.cors import Cors  # noqa: PLC0415
     from argosy.gateway.metrics import MetricsSurface  # noqa: PLC0415
     from argosy.gateway.openai import OpenAISurface  # noqa: PLC0415
     from argosy.gateway.prober import Prober  # noqa: PLC0415
@@ -103,7 +108,15 @@ def compose_gateway(
     from argosy.registry.registry import Registry  # noqa: PLC0415
     from argosy.wire.client import Client  # noqa: PLC0415
 
-    gatekeeper = Gatekeeper(settings.client_keys, secrets.admin_key, (settings.host, *settings.allowed_hosts))
+    gatekeeper = Gatekeeper(
+        settings.client_keys.all,
+        secrets.admin_key,
+        [settings.host],
+        allowed_hosts=settings.allowed_hosts,
+        origins=settings.cors_origins,
+        clock=clock,
+    )
+    addresses = ClientAddresses(settings.trusted_proxies)
     throughput = Throughput(clock)
     requests = RequestMetrics(gatekeeper)
 
@@ -122,6 +135,7 @@ def compose_gateway(
             registry,
             Relay(registry, dispatcher, upstreams, clock, TimeKeeper(asyncio.get_running_loop())),
             gatekeeper,
+            addresses,
             max_body_bytes=settings.max_body_bytes,
             clock=clock,
             on_end=ended,
@@ -140,6 +154,8 @@ def compose_gateway(
         gatekeeper=gatekeeper,
         upstreams=upstreams,
         prober=Prober(registry, upstreams, clock),
+        addresses=addresses,
+        cors=Cors(settings.cors_origins) if settings.cors_origins else None,
         clock=clock,
         on_visit=on_visit,
     )
@@ -155,6 +171,7 @@ async def _serve_gateway(
     log: Path | None,
 ) -> int:
     from argosy.gateway.access_log import AccessLog  # noqa: PLC0415
+    from argosy.gateway.keys import KeyWatch  # noqa: PLC0415
     from argosy.processes.identity import ProcessIdentity  # noqa: PLC0415
     from argosy.state import ProcessRecord, write_json  # noqa: PLC0415
     from argosy.telemetry.rotation import RotatingLog  # noqa: PLC0415
@@ -174,7 +191,9 @@ async def _serve_gateway(
         on_table=lambda table: write_json(folder.table, table),
     )
     address = address_of(listener)
-    record = ProcessRecord(identity=ProcessIdentity.own(), address=address)
+    keys = settings.client_keys
+    watched = str(keys.file) if keys.file is not None else None
+    record = ProcessRecord(identity=ProcessIdentity.own(), address=address, client_keys=watched)
     write_json(folder.gateway, record)
     # Requests leave no cycles behind: looking for some after every 700 new objects is a twentieth of their cost.
     gc.freeze()
@@ -183,6 +202,7 @@ async def _serve_gateway(
         # A gateway whose tables are kept no more must not go on serving from them: it ends, and another is started.
         async with asyncio.TaskGroup() as together:
             beside = [together.create_task(gateway.run())]
+            beside.append(together.create_task(KeyWatch(keys, gateway.gatekeeper.take).run()))
             if log is not None:
                 beside.append(together.create_task(RotatingLog(log).keep_small()))
             await serve(gateway, listener, settings.grace_seconds, lambda: on_listening(address))
@@ -217,11 +237,13 @@ def gateway_settings(fleet: Fleet, folder: FleetFolder, environment: Environment
     return GatewaySettings(
         host=settings.host,
         port=settings.port,
-        client_keys=keys.keys,
+        client_keys=keys,
         allowed_hosts=settings.allowed_hosts,
         max_body_bytes=settings.max_body_mib * 1024 * 1024,
         grace_seconds=fleet.grace,
         table=table,
+        cors_origins=settings.cors_origins,
+        trusted_proxies=settings.trusted_proxies,
     )
 
 

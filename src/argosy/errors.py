@@ -9,7 +9,7 @@
     └── RequestError                    ends one request at the door with an HTTP status
         ├── BadRequestError       400   ├── UnauthorizedError 401   ├── NotFoundError 404
         ├── ForbiddenError        403   ├── TooLargeError     413   ├── OverloadedError 429
-        ├── UnavailableError      503
+        ├── UnavailableError      503                               │   └── LimitedError  a client key's own limit
         └── UpstreamError         502   an engine failed this request
             ├── ConnectError            … before it took it: safe to send elsewhere
             ├── BrokenAnswerError       … after it took it
@@ -139,6 +139,16 @@ class OverloadedError(RequestError):
     status = 429
     type = "rate_limit_error"
     code = "queue_full"
+
+
+class LimitedError(OverloadedError):
+    """A client key's own limit is reached. `kind` becomes the `type`: OpenAI says there which limit it was."""
+
+    code = "rate_limit_exceeded"
+
+    def __init__(self, message: str, *, kind: str, retry_after: int) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.type = kind
 
 
 class UnavailableError(RequestError):

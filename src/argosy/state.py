@@ -9,6 +9,7 @@
       gateway.old.json      list[ProcessRecord]: gateways that another one replaces       (controller)
       table.json            the last FleetTable, for a gateway that starts alone          (gateway)
       secrets/              admin_key · join_token · client_key                           (who needs one first)
+                            client_keys.yaml: the fleet's own file of client keys         (argosy key)
       logs/NAME.log         of controller, gateway and every replica; NAME is percent-quoted
       replicas/ID/          spec.json process.json (controller) · status.json engine.json address chat_template.jinja
                             (worker)
@@ -40,7 +41,8 @@ class ProcessRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A process of the fleet that others must find: by its identity, and by its address where it listens."""
 
     identity: ProcessIdentity
-    address: str | None = None  # http://host:port
+    address: str | None = None  # http://host:port, https of a gateway with a certificate
+    client_keys: str | None = None  # the file of client keys that a gateway watches
 
 
 class DesiredState(msgspec.Struct, frozen=True, kw_only=True):
@@ -158,6 +160,11 @@ class FleetFolder:
     @property
     def table(self) -> Path:
         return self.root / "table.json"
+
+    @property
+    def client_keys(self) -> Path:
+        """Where gateway.api_key_file names no other file."""
+        return self.root / "secrets" / "client_keys.yaml"
 
     @property
     def reservations(self) -> Path:

@@ -14,7 +14,9 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from argosy.app import GatewaySecrets, GatewaySettings, compose_gateway
+from argosy.config.client_keys import ClientKey, numbered
 from argosy.gateway.call import Call, Visit
+from argosy.gateway.keys import ClientKeys
 from argosy.protocol import heartbeat as beat
 from argosy.protocol.admin import FleetTable, ReplicaView
 from argosy.protocol.deployment import DeploymentRecord, Timeouts
@@ -41,11 +43,13 @@ class Door:
     def __init__(
         self,
         *,
-        client_keys: Sequence[str] = (),
+        client_keys: Sequence[str] | Mapping[str, ClientKey] = (),
         allowed_hosts: Sequence[str] = (),
         max_body_bytes: int = 1024 * 1024,
         table: FleetTable | None = None,
         variables: Mapping[str, str] | None = None,
+        cors_origins: Sequence[str] = (),
+        trusted_proxies: Sequence[str] = (),
     ) -> None:
         self.calls: list[Call] = []
         self.visits: list[Visit] = []
@@ -55,11 +59,13 @@ class Door:
             GatewaySettings(
                 host="127.0.0.1",
                 port=0,
-                client_keys=tuple(client_keys),
+                client_keys=ClientKeys(client_keys if isinstance(client_keys, Mapping) else numbered(client_keys)),
                 allowed_hosts=tuple(allowed_hosts),
                 max_body_bytes=max_body_bytes,
                 grace_seconds=1,
                 table=table or FleetTable(revision=0),
+                cors_origins=tuple(cors_origins),
+                trusted_proxies=tuple(trusted_proxies),
             ),
             GatewaySecrets(admin_key=ADMIN_KEY, join_token=JOIN_TOKEN),
             variables or {},
@@ -73,7 +79,7 @@ class Door:
         self._writers: list[asyncio.StreamWriter] = []
 
     async def __aenter__(self) -> Self:
-        config = uvicorn.Config(self.gateway, interface="asgi3", log_config=None)
+        config = uvicorn.Config(self.gateway, interface="asgi3", log_config=None, proxy_headers=False)
         config.load()
         self._state = ServerState()
         self._server = await asyncio.get_running_loop().create_server(

@@ -27,6 +27,7 @@ _COMMANDS = {
     "restart": ("change", "Replace every replica of a deployment, one after the other."),
     "drain": ("change", "Take one replica out: it finishes, then ends."),
     "down": ("down", "Stop a fleet and all it started."),
+    "key": ("key", "Make, show and remove client keys."),
     "chat": ("chat", "Talk to a model."),
     "pull": ("pull", "Fetch models before they are needed."),
     "models": ("models", "Show the models with a short name, and the weights that were fetched."),
@@ -52,7 +53,10 @@ def application(words: Sequence[str]) -> typer.Typer:
     typed = next((word for word in words if not word.startswith("-")), None)
     for name, (file, summary) in _COMMANDS.items():
         command = getattr(importlib.import_module(f"argosy.cli.{file}"), name) if name == typed else _not_typed
-        app.command(name, short_help=summary, hidden=not summary)(command)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name, short_help=summary)
+        else:
+            app.command(name, short_help=summary, hidden=not summary)(command)
     return app
 
 

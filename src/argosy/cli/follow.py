@@ -34,6 +34,7 @@ async def bring_up_and_follow(folder: FleetFolder, fleet: Fleet, environment: En
         controller, identity = await bring_up(folder, fleet, client, variables=environment.variables)
         lines = ProgressLines(sys.stdout)
         keyed = bool(environment.api_keys or fleet.gateway.api_key_file or folder.secret("client_key"))
+        keyed = keyed or folder.client_keys.exists()
         embed = {name for name, deployment in fleet.deployments.items() if deployment.task == "embed"}
         follower = _Follower(folder, controller, lines, signals, keyed=keyed, embed=embed)
         try:

@@ -7,6 +7,7 @@ suggestion.
 
 from __future__ import annotations
 
+import ipaddress
 import math
 import re
 from collections.abc import Iterable, Mapping
@@ -69,6 +70,22 @@ def check_path(path: str) -> str:
     return path
 
 
+def check_origin(origin: str) -> str:
+    """An origin as a browser sends it, in lower case, or *. Raises ValueError."""
+    if origin != "*" and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/\s@?#]+", origin.lower()):
+        raise ValueError(f"{origin!r} is no origin; write one such as https://app.example, without a path, or *")
+    return origin.lower()
+
+
+def check_network(network: str) -> str:
+    """An address or a network. Raises ValueError."""
+    try:
+        ipaddress.ip_network(network, strict=False)
+    except ValueError:
+        raise ValueError(f"{network!r} is no address or network; write one such as 10.0.0.0/8") from None
+    return network
+
+
 def check_default(field: str) -> str:
     """A field of the API that may have a default. Raises ValueError."""
     if field in ("model", "messages", "prompt", "input", "stream"):
@@ -112,8 +129,8 @@ def refuse_truth(value: object) -> object:
 _INSTEAD = {"messages": " (system_prompt: puts a message in front)"}
 Name = Annotated[str, AfterValidator(check_name)]
 FleetName = Annotated[str, AfterValidator(check_fleet_name)]
-_NO_TRUTH = BeforeValidator(refuse_truth)
-Seconds = Annotated[float, Field(gt=0, le=86400), _NO_TRUTH]
+NO_TRUTH = BeforeValidator(refuse_truth)
+Seconds = Annotated[float, Field(gt=0, le=86400), NO_TRUTH]
 
 
 class Settings(BaseModel):
@@ -136,11 +153,23 @@ class Gateway(Settings):
     """The door."""
 
     host: str = Field("127.0.0.1", description="address to listen on; another than loopback wants a client key")
-    port: Annotated[int, Field(ge=0, le=65535), _NO_TRUTH] = Field(8000, description="0 takes a free one")
-    api_key_file: str | None = Field(None, description="file with client keys, one a line; else ARGOSY_API_KEY")
-    max_body_mib: Annotated[int, Field(ge=1, le=1024), _NO_TRUTH] = Field(32, description="larger requests get 413")
+    port: Annotated[int, Field(ge=0, le=65535), NO_TRUTH] = Field(8000, description="0 takes a free one")
+    api_key_file: str | None = Field(
+        None,
+        description="file with client keys: plain, one a line, or YAML with names and limits, as `argosy key new` "
+        "writes it; read again when it changes. Those of ARGOSY_API_KEY hold too",
+    )
+    max_body_mib: Annotated[int, Field(ge=1, le=1024), NO_TRUTH] = Field(32, description="larger requests get 413")
     allowed_hosts: tuple[str, ...] = Field(
-        (), description="names clients may call the gateway by while no client key is set, besides its own addresses"
+        (),
+        description="names that clients may call the gateway by, besides its own addresses. While no client key is set "
+        "only these pass; with one any name does, unless some are named here",
+    )
+    cors_origins: tuple[Annotated[str, AfterValidator(check_origin)], ...] = Field(
+        (), description="origins of web pages that may call the gateway from a browser (https://app.example); * for all"
+    )
+    trusted_proxies: tuple[Annotated[str, AfterValidator(check_network)], ...] = Field(
+        (), description="addresses or networks (10.0.0.0/8) of proxies whose X-Forwarded-For tells a client's address"
     )
 
 
@@ -160,7 +189,7 @@ class Deployment(Settings):
         min_length=1,
     )
     task: Literal["generate", "embed"] = Field("generate", description="answers, or embeddings")
-    replicas: Annotated[int, Field(ge=0, le=1000), _NO_TRUTH] = Field(
+    replicas: Annotated[int, Field(ge=0, le=1000), NO_TRUTH] = Field(
         1, description="copies that run; with 0, requests wait up to timeouts.queue"
     )
     aliases: tuple[Name, ...] = Field((), description="other names that clients may send")
@@ -168,14 +197,14 @@ class Deployment(Settings):
     env: dict[str, str] = Field(
         default_factory=dict, description="environment of the engine; {key} and {port} are filled in"
     )
-    concurrency: Annotated[int, Field(ge=1, le=10000), _NO_TRUTH] | None = Field(
+    concurrency: Annotated[int, Field(ge=1, le=10000), NO_TRUTH] | None = Field(
         None, description="requests in flight per replica (default: the engine's slots); more wait in the gateway"
     )
-    max_queue: Annotated[int, Field(ge=0, le=1_000_000), _NO_TRUTH] = Field(
+    max_queue: Annotated[int, Field(ge=0, le=1_000_000), NO_TRUTH] = Field(
         1000, description="requests that may wait; then 429"
     )
     policy: PolicyName = Field("least_in_flight", description="which ready replica gets a request")
-    weight: Annotated[float, Field(gt=0, le=1000), _NO_TRUTH] = Field(1.0, description="for weighted_lottery")
+    weight: Annotated[float, Field(gt=0, le=1000), NO_TRUTH] = Field(1.0, description="for weighted_lottery")
     timeouts: Timeouts = Field(Timeouts(), description="time limits of one request")
 
     # what a request gets from its deployment
@@ -190,7 +219,7 @@ class Deployment(Settings):
         "the whole context. An engine that refuses more than its context holds (vLLM) wants a smaller one. To a remote "
         "only what is named here is added",
     )
-    max_tokens_ceiling: Annotated[int, Field(ge=1), _NO_TRUTH] | None = Field(
+    max_tokens_ceiling: Annotated[int, Field(ge=1), NO_TRUTH] | None = Field(
         None, description="max_tokens, max_completion_tokens and n_predict above it, or negative, are lowered to it"
     )
     system_prompt: Annotated[str, Field(min_length=1)] | None = Field(
@@ -332,7 +361,7 @@ class Fleet(Settings):
     name: FleetName = Field("default", description="for --fleet; left out: the file's own name (fleet.yaml: fleet)")
     gateway: Gateway = Field(Gateway(), description="the door")
     deployments: dict[Name, Deployment] = Field(default_factory=dict, description="the models, by name")
-    grace: Annotated[float, Field(ge=0, le=3600), _NO_TRUTH] = Field(
+    grace: Annotated[float, Field(ge=0, le=3600), NO_TRUTH] = Field(
         30, description="seconds that running requests get to finish when a replica or the fleet is stopped"
     )
 

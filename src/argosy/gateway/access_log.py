@@ -53,7 +53,8 @@ class AccessLog:
         model = call.model if call.deployment is not None else field_text(call.model or "-")
         line = (
             f"{self._stamped(now)} INFO request id={call.request_id.decode('latin-1')}"
-            f" path={call.path} status={call.status} key={call.principal or '-'} model={model}"
+            f" path={call.path} status={call.status} client={call.client or '-'} key={call.principal or '-'}"
+            f" model={model}"
             f" replica={call.replica or '-'} ms={(call.ended_at - call.arrived_at) * 1000:.1f}"
         )
         if call.leased_at:

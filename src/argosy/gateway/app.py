@@ -22,8 +22,10 @@ from starlette.routing import Route
 from argosy import __version__
 from argosy.errors import BadRequestError, NotFoundError, RequestError
 from argosy.gateway.admin import TABLE_PATH, FleetSurface, as_json
-from argosy.gateway.auth import Gatekeeper
+from argosy.gateway.auth import Gatekeeper, Principal
 from argosy.gateway.call import OnVisit, Visit
+from argosy.gateway.client_address import ClientAddresses
+from argosy.gateway.cors import Cors
 from argosy.gateway.errors import Send, headers_of
 from argosy.gateway.metrics import PATH as METRICS_PATH
 from argosy.gateway.metrics import MetricsSurface
@@ -56,14 +58,18 @@ class Gateway:
         gatekeeper: Gatekeeper,
         upstreams: Upstreams,
         prober: Prober,
+        addresses: ClientAddresses,
+        cors: Cors | None,
         clock: Callable[[], float],
         on_visit: OnVisit,
     ) -> None:
         self.registry = registry
         self._surface = surface
-        self._gatekeeper = gatekeeper
+        self.gatekeeper = gatekeeper
         self._upstreams = upstreams
         self._prober = prober
+        self._addresses = addresses
+        self._cors = cors
         self.fleet = fleet
         self._clock = clock
         self._on_visit = on_visit
@@ -84,6 +90,12 @@ class Gateway:
         self.routes = self._seldom.routes
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        if self._cors is None:
+            await self._answer(scope, receive, send)
+        else:
+            await self._cors(self._answer, scope, receive, send)
+
+    async def _answer(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] in REQUIRED and scope["method"] == "POST":
             await self._surface(scope, receive, send)
         else:
@@ -163,22 +175,24 @@ class Gateway:
         return "failed" if self.registry.given_up(deployment) else "backoff"
 
     async def _models(self, request: Request) -> Response:
-        self._check_client(request)
-        return as_json({"object": "list", "data": [_model(name, entry) for name, entry in self.registry.models()]})
+        models = self._surface.models(self._principal(request))
+        return as_json({"object": "list", "data": [_model(name, entry) for name, entry in models]})
 
     async def _model(self, request: Request) -> Response:
-        self._check_client(request)
+        principal = self._principal(request)
         name = request.path_params["id"]
         deployment = self.registry.find(name)
-        if deployment is None:
-            raise self._surface.unknown(name)
+        if deployment is None or not principal.may_use(name, deployment.record.name):
+            raise self._surface.unknown(name, principal)
         return as_json(_model(name, deployment))
 
-    def _check_client(self, request: Request) -> None:
+    def _principal(self, request: Request) -> Principal:
+        """Raises UnauthorizedError, ForbiddenError."""
         authorization, host, origin = (
             request.headers.get(name, "").encode("latin-1") for name in ("authorization", "host", "origin")
         )
-        self._gatekeeper.client(authorization, host, origin)
+        address = self._addresses.of(request.scope)
+        return self.gatekeeper.client(authorization, host, origin, address, request.headers.raw)
 
 
 def _model(name: str, deployment: Deployment) -> dict[str, Any]:

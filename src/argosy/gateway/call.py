@@ -22,7 +22,8 @@ class Call:
     request_id: bytes
     path: str
     arrived_at: float
-    principal: str = ""
+    principal: str = ""  # the key's name; where no key is asked, the client's address
+    client: str = ""  # its address
     model: str = ""  # as the client sent it
     stream: bool = False
     body: bytes = b""

@@ -12,13 +12,16 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, NamedTuple
 
 from argosy.errors import NotFoundError, RequestError, TooLargeError
-from argosy.gateway.auth import Gatekeeper
+from argosy.gateway.auth import Gatekeeper, Principal
 from argosy.gateway.call import Call, OnEnd
+from argosy.gateway.client_address import ClientAddresses
 from argosy.gateway.errors import Send, send_error
 from argosy.gateway.relay import Relay, stopping
 from argosy.gateway.shaping import shaped
 from argosy.gateway.time_limits import CLIENT_TOO_SLOW
+from argosy.gateway.turn import Turn
 from argosy.protocol.openai import peek
+from argosy.registry.records import Deployment
 from argosy.registry.registry import Registry
 from argosy.wire.server import CLIENT_LEFT
 
@@ -35,6 +38,7 @@ class OpenAISurface:
         registry: Registry,
         relay: Relay,
         gatekeeper: Gatekeeper,
+        addresses: ClientAddresses,
         *,
         max_body_bytes: int,
         clock: Callable[[], float],
@@ -43,6 +47,7 @@ class OpenAISurface:
         self._registry = registry
         self._relay = relay
         self._gatekeeper = gatekeeper
+        self._addresses = addresses
         self._max_body_bytes = max_body_bytes
         self._clock = clock
         self._on_end = on_end
@@ -58,17 +63,28 @@ class OpenAISurface:
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         call = Call(b"", scope["path"], self._clock())
+        turn: Turn | None = None
         try:
             headers = _wanted_headers(scope["headers"])
             call.request_id = self.request_id(headers.request_id)
-            call.principal = self._gatekeeper.client(headers.authorization, headers.host, headers.origin).name
+            call.client = self._addresses.of(scope)
+            principal = self._gatekeeper.client(
+                headers.authorization, headers.host, headers.origin, call.client, scope["headers"]
+            )
+            call.principal = principal.name
+            if principal.meter is not None:
+                turn = Turn(principal.name, principal.meter, send, self._clock)
+                send = turn.send
+                turn.begin()
             call.body = await self._body(headers.content_length, receive)
             call.read_at = self._clock()
             found = peek(call.path, call.body)
             call.model, call.stream = found.model or "", bool(found.stream)
             call.deployment = self._registry.find(call.model)
-            if call.deployment is None:
-                raise self.unknown(call.model)
+            if call.deployment is None or (
+                principal.models is not None and not principal.may_use(call.model, call.deployment.record.name)
+            ):
+                raise self.unknown(call.model, principal)
             call.body = shaped(call.deployment.record, call.path, found, call.body)
             await self._relay.serve(call, send)
         except RequestError as error:
@@ -84,6 +100,9 @@ class OpenAISurface:
                 call.status = CLIENT_CLOSED_REQUEST if call.error == CLIENT_LEFT else stopping().status
                 await send_error(send, stopping(), call.request_id, call.refusal_begins(self._clock()))
         finally:
+            if turn is not None:
+                served = (call.started and call.status < 400) or call.status == CLIENT_CLOSED_REQUEST
+                turn.end(call.usage, call.body, answered=served)
             call.body = b""
             call.ended_at = self._clock()
             self._on_end(call)
@@ -112,11 +131,26 @@ class OpenAISurface:
             f"The request's body has {size} bytes or more; at most {limit} are taken (gateway.max_body_mib)."
         )
 
-    def unknown(self, model: str) -> NotFoundError:
-        """What who asks for a model hears that nobody serves."""
-        names = [name for name, _ in self._registry.models()]
+    def models(self, principal: Principal | None = None) -> list[tuple[str, Deployment]]:
+        """Names and aliases that the principal may use, in order; None: all."""
+        return [
+            (name, deployment)
+            for name, deployment in self._registry.models()
+            if principal is None or principal.may_use(name, deployment.record.name)
+        ]
+
+    def unknown(self, model: str, principal: Principal | None = None) -> NotFoundError:
+        """What who asks for a model hears that nobody serves; the same for one that its key is not for, so that a key
+        finds out no names."""
+        names = [name for name, _ in self.models(principal)]
         known = f"those that exist: {', '.join(names)}" if names else "there is none yet"
-        return NotFoundError(f"The model '{model}' does not exist; {known}.", param="model", code="model_not_found")
+        denied = ""
+        if principal is not None and principal.models is not None:
+            denied = f" or the key '{principal.name}' is not for it"
+            known = f"those that it is for: {', '.join(names)}" if names else "it is for none that exists"
+        return NotFoundError(
+            f"The model '{model}' does not exist{denied}; {known}.", param="model", code="model_not_found"
+        )
 
 
 class _Headers(NamedTuple):

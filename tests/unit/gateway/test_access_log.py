@@ -30,6 +30,7 @@ async def test_a_request_is_one_line_with_all_that_is_known_of_it() -> None:
             CHAT,
             arrived_at=10.0,
             principal="key-1",
+            client="10.0.0.9",
             model="m",
             stream=True,
             deployment=deployment,
@@ -44,8 +45,8 @@ async def test_a_request_is_one_line_with_all_that_is_known_of_it() -> None:
     )
     assert is_event_line(line)
     assert re.sub(r"^\S+ ", "", line) == (
-        "INFO request id=req-1 path=/v1/chat/completions status=200 key=key-1 model=m replica=m.0 ms=1000.0"
-        " queued_ms=1.0 first_ms=500.0 attempts=2 tokens_in=7 tokens_out=2"
+        "INFO request id=req-1 path=/v1/chat/completions status=200 client=10.0.0.9 key=key-1 model=m replica=m.0"
+        " ms=1000.0 queued_ms=1.0 first_ms=500.0 attempts=2 tokens_in=7 tokens_out=2"
     )
 
 
