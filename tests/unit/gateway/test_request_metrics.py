@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from argosy.config.client_keys import numbered
 from argosy.gateway.auth import Gatekeeper
 from argosy.gateway.call import Call
 from argosy.gateway.request_metrics import MOST_PENDING, RequestMetrics
@@ -14,7 +15,7 @@ DEPLOYMENT = Deployment(DeploymentRecord(name="m", revision=1))
 
 @pytest.fixture
 def metrics() -> RequestMetrics:
-    return RequestMetrics(Gatekeeper(["key-a"], "admin", ()))
+    return RequestMetrics(Gatekeeper(numbered(["key-a"]), "admin", ()))
 
 
 def served(*, stream: bool = False, tokens: int = 5) -> Call:
