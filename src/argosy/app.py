@@ -331,7 +331,7 @@ async def _control(folder: FleetFolder, environment: Environment) -> int:
     write_json(folder.desired, desired)
     folder.request.unlink(missing_ok=True)
     write_json(folder.controller, ProcessRecord(identity=identity, address=listener.address))
-    surface = controller_app(controller, admin_key=admin_key, environment=environment)
+    surface = controller_app(controller, name=folder.name, admin_key=admin_key, environment=environment)
     try:
         # A controller whose surface is gone hears nobody any more: it ends, its trace in the log; what runs keeps on.
         async with asyncio.TaskGroup() as together:

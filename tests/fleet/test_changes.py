@@ -114,6 +114,44 @@ def test_what_cannot_be_changed_is_refused_in_a_sentence(up: Argosy) -> None:
     assert "scale wants ?replicas=N" in json.load(refused.value)["error"]["message"]
 
 
+def test_a_fleet_of_another_name_replaces_nothing(up: Argosy) -> None:
+    before = pids(up)
+    folder, gateway = up.fleet(), up.ask()["gateways"][0]["address"]
+
+    def put(fleet: dict[str, Any]) -> Any:
+        request = urllib.request.Request(f"{gateway}/argosy/v1/fleet", json.dumps({"fleet": fleet}).encode())
+        request.method = "PUT"
+        request.add_header("authorization", f"Bearer {folder.secret('admin_key')}")
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return json.load(answer)
+
+    port = int(gateway.rpartition(":")[2])
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        put({"name": "other", "gateway": {"port": port}, "deployments": {"c": {"engine": "echo"}}})
+    assert refused.value.code == 400
+    assert "this is fleet fleet, and 'other' was sent" in json.load(refused.value)["error"]["message"]
+    assert pids(up) == before
+    put({"gateway": {"port": port}, "deployments": {"b": {"engine": "echo"}}})  # no name: the one that was asked
+    assert ready(up, "b.0")["b.0"] == before["b.0"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "said"),
+    [
+        ("POST", "/scale", 404, "There is nothing at POST /argosy/v1/fleet/scale"),
+        ("POST", "/nothing", 404, "There is nothing at POST /argosy/v1/fleet/nothing"),
+        ("GET", "/drain/b.0", 405, "GET /argosy/v1/fleet/drain/b.0 is not taken, but POST"),
+    ],
+)
+def test_a_path_or_method_that_is_not_there_is_told_as_any_other_error(
+    up: Argosy, method: str, path: str, status: int, said: str
+) -> None:
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        up.ask(f"/argosy/v1/fleet{path}", method)
+    assert refused.value.code == status
+    assert said in json.load(refused.value)["error"]["message"]
+
+
 def test_the_gateway_passes_on_changes_of_names_with_slashes(up: Argosy) -> None:
     gateway = up.ask()["gateways"][0]["address"]
 

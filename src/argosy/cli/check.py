@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from argosy.config.budget import shortage
 from argosy.config.environment import Environment
 from argosy.config.load import load_fleet
 from argosy.config.schema import Deployment, Fleet
@@ -35,9 +36,12 @@ def _summary(deployment: Deployment) -> str:
 
 def _notes(fleet: Fleet, environment: Environment) -> list[str]:
     """Right as it is written, but it may surprise at the start."""
-    return [
+    notes = [
         f"deployments.{name}.api_key_env: {deployment.api_key_env} is not set here: this deployment fails until it "
         "is, so set it before `argosy up`"
         for name, deployment in fleet.deployments.items()
         if deployment.api_key_env and not environment.variables.get(deployment.api_key_env)
     ]
+    if short := shortage(fleet, environment):
+        notes.append(short)
+    return notes

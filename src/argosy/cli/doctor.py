@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,7 +13,10 @@ if TYPE_CHECKING:
     from argosy.doctor.finding import Finding
 
 
-def doctor(as_json: Annotated[bool, typer.Option("--json", help="For scripts; stays stable.")] = False) -> None:
+def doctor(
+    file: Annotated[Path | None, typer.Argument(help="A fleet file that is to come up here: looked at too.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For scripts; stays stable.")] = False,
+) -> None:
     """Look at this machine and its fleets; change nothing. Exit code 1 when something has failed."""
     import asyncio
 
@@ -21,7 +25,7 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="For scripts; st
     from argosy.cli.fleets import read_environment
     from argosy.doctor.checkup import checkup
 
-    findings = asyncio.run(checkup(read_environment()))
+    findings = asyncio.run(checkup(read_environment(), file))
     if as_json:
         print(msgspec.json.format(msgspec.json.encode(findings), indent=2).decode())
     else:

@@ -35,15 +35,21 @@ class Environment:
         def folder(name: str, default: str) -> Path:
             return Path(given(name) or default).expanduser().absolute()
 
+        home = folder("ARGOSY_HOME", platformdirs.user_state_path("argosy").as_posix())
+        cache = folder("ARGOSY_CACHE", platformdirs.user_cache_path("argosy").as_posix())
+        # A child runs in another folder, where a relative path would lead somewhere else.
+        settled = {
+            name: str(path) for name, path in {"ARGOSY_HOME": home, "ARGOSY_CACHE": cache}.items() if given(name)
+        }
         return cls(
-            home=folder("ARGOSY_HOME", platformdirs.user_state_path("argosy").as_posix()),
-            cache=folder("ARGOSY_CACHE", platformdirs.user_cache_path("argosy").as_posix()),
+            home=home,
+            cache=cache,
             api_keys=tuple(key for key in map(str.strip, (given("ARGOSY_API_KEY") or "").split(",")) if key),
             admin_key=given("ARGOSY_ADMIN_KEY"),
             join_token=given("ARGOSY_JOIN_TOKEN"),
             sources=tuple(kind for kind in map(str.strip, (given("ARGOSY_SOURCES") or "").split(",")) if kind),
             url=given("ARGOSY_URL") or given("OPENAI_BASE_URL"),
-            variables=dict(variables),
+            variables={**variables, **settled},
         )
 
     def client_key(self) -> str | None:

@@ -12,7 +12,7 @@ Level = Literal["ok", "warn", "fail"]
 class Finding(msgspec.Struct, frozen=True):
     """`argosy doctor --json` is a list of these: fields are added, never renamed or removed."""
 
-    check: str  # python | home | cache | memory | clock | port | fleet | leftovers | keys | engines | hubs
+    check: str  # python | home | cache | memory | clock | file | port | fleet | leftovers | keys | engines | hubs
     level: Level  # fail: something does not work; warn: it may not, or not as one thinks
     found: str
     cure: str = ""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from argosy.config.environment import Environment
-from argosy.config.schema import Gateway
+from argosy.config.schema import Fleet, Gateway
 from argosy.doctor.finding import Finding, Level
 from argosy.errors import ArgosyError, InputError, UpstreamError
 from argosy.fleet.address import port_of
@@ -26,11 +26,12 @@ _SECONDS = 2.0
 _CLOCK_SECONDS = 5.0
 
 
-async def fleets(environment: Environment, client: Client) -> list[Finding]:
+async def fleets(environment: Environment, client: Client, wanted: Fleet | None = None) -> list[Finding]:
+    """`wanted`: of a fleet file, whose port is looked at then."""
     found: list[Finding] = []
     home = Home(environment.home)
     running = [folder for folder in home.fleets() if runs(folder)]
-    found.append(port(home, running))
+    found += ports(home, running, wanted)
     for folder in running:
         found += await _running(folder, environment, client)
     if not running:
@@ -44,19 +45,25 @@ async def fleets(environment: Environment, client: Client) -> list[Finding]:
     return found
 
 
-def port(home: Home, running: list[FleetFolder]) -> Finding:
-    """The one that a fleet takes that names none."""
-    host, number = Gateway().host, Gateway().port
+def ports(home: Home, running: list[FleetFolder], wanted: Fleet | None) -> list[Finding]:
+    """Those of the running fleets, and the wanted one: where there is none, what a fleet takes that names none."""
+    held = {}
     for folder in running:
         record = read_json(folder.gateway, ProcessRecord)
-        if record is not None and record.identity.alive and port_of(record.address or "") == number:
-            return Finding("port", "ok", f"{number} is the gateway's of fleet {folder.name}")
+        if record is not None and record.identity.alive and record.address is not None:
+            held[folder.name] = port_of(record.address)
+    found = [Finding("port", "ok", f"{number} is the gateway's of fleet {name}") for name, number in held.items()]
+    if wanted is None and held:
+        return found
+    host, number = (wanted.gateway.host, wanted.gateway.port) if wanted else (Gateway().host, Gateway().port)
+    if number == 0 or (wanted is not None and held.get(wanted.name) == number):
+        return found
     try:
         check_port(host, number, home)
     except InputError as error:
         said, _, cure = str(error).partition(": ")
-        return Finding("port", "warn", said, cure)
-    return Finding("port", "ok", f"{number} on {host} is free")
+        return [*found, Finding("port", "warn", said, cure)]
+    return [*found, Finding("port", "ok", f"{number} on {host} is free")]
 
 
 def leftovers(folder: FleetFolder) -> Iterator[Finding]:

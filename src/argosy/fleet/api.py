@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import msgspec
 import uvicorn
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -23,7 +24,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from argosy.config.load import Environment, check_fleet
-from argosy.errors import ArgosyError, BadRequestError, InputError, RequestError, UnauthorizedError
+from argosy.errors import ArgosyError, BadRequestError, InputError, NotFoundError, RequestError, UnauthorizedError
 from argosy.fleet.controller import Controller
 from argosy.protocol.admin import Event, FleetReport, FleetRequest
 
@@ -31,13 +32,19 @@ _LARGEST_BODY = 4 * 1024 * 1024
 T = TypeVar("T")
 
 
-def controller_app(controller: Controller, *, admin_key: str, environment: Environment) -> ASGIApp:
+def controller_app(controller: Controller, *, name: str, admin_key: str, environment: Environment) -> ASGIApp:
+    """`name`: the fleet's."""
+
     async def report(_: Request) -> Response:
         return _json(controller.report())
 
     async def apply(request: Request) -> Response:
         asked = _decoded(await _body(request), FleetRequest)
-        fleet = check_fleet(asked.fleet, environment, file="the fleet that was sent")
+        if (sent := asked.fleet.get("name", name)) != name:
+            raise BadRequestError(
+                f"this is fleet {name}, and {sent!r} was sent: ask that fleet's gateway, or leave out name"
+            )
+        fleet = check_fleet({**asked.fleet, "name": name}, environment, file="the fleet that was sent")
         return _json(await controller.apply(fleet))
 
     async def stop(request: Request) -> Response:
@@ -74,11 +81,13 @@ def controller_app(controller: Controller, *, admin_key: str, environment: Envir
         Route("/argosy/v1/fleet/drain/{replica:path}", drain, methods=["POST"]),
         Route("/argosy/v1/fleet/down", down, methods=["POST"]),
     ]
-    return Starlette(
+    app = Starlette(
         routes=routes,
         middleware=[Middleware(_AdminOnly, admin_key=admin_key)],
-        exception_handlers={ArgosyError: _error},
+        exception_handlers={ArgosyError: _error, HTTPException: _http_exception},
     )
+    app.router.redirect_slashes = False  # it would name this listener, which a client of the gateway cannot reach
+    return app
 
 
 class FleetListener(uvicorn.Server):
@@ -145,6 +154,19 @@ def _json(value: FleetReport | dict[str, Any]) -> Response:
 async def _error(_: Request, error: Exception) -> Response:
     assert isinstance(error, ArgosyError)
     return _answer(error)
+
+
+async def _http_exception(request: Request, error: Exception) -> Response:
+    """Starlette's own: no such path, no such method."""
+    assert isinstance(error, HTTPException)
+    there = f"{request.method} {request.url.path}"
+    told: RequestError = NotFoundError(f"There is nothing at {there}.")
+    if error.status_code != 404:
+        told = BadRequestError(f"{there} is not taken, but {(error.headers or {}).get('Allow', '')}.")
+    answer = _answer(told)
+    answer.status_code = error.status_code
+    answer.headers.update(error.headers or {})
+    return answer
 
 
 def _answer(error: ArgosyError) -> Response:

@@ -25,7 +25,8 @@ from argosy.models.fetching import SPARE_BYTES, Fetched, StoredFile, writing
 from argosy.models.progress import Meter
 from argosy.models.sources import PackageSource
 
-_RETRYING = re.compile(r"^Retrying \(.*?\)\) after ")  # its counters tell a reader nothing
+# Of a retry's warning: its counters and its objects' addresses tell a reader nothing.
+_RETRYING = re.compile(r"^Retrying \(.*?\)\) after connection broken by '\w+\((?:'?<[^>]*>: )?")
 
 
 def fetch(

@@ -30,7 +30,7 @@ from argosy.models.sources import (
     parse,
 )
 
-__all__ = ["Progress", "check_source", "key_of", "resolve"]
+__all__ = ["Progress", "cached", "check_source", "key_of", "resolve"]
 
 
 def resolve(
@@ -60,6 +60,12 @@ def key_of(source: str) -> str | None:
     """What the cache keeps a source under; None for a path. Raises SourceError."""
     parsed = parse(source)
     return None if isinstance(parsed, PathSource) else _artefact(parsed).key
+
+
+def cached(source: str, *, cache: Path) -> Path | None:
+    """Where it is, when it is on this machine. `cache` is ARGOSY_CACHE. Raises SourceError."""
+    parsed = parse(source)
+    return existing(parsed) if isinstance(parsed, PathSource) else ModelCache(cache / "models").find(_artefact(parsed))
 
 
 @dataclass(frozen=True)

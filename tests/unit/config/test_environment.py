@@ -37,6 +37,16 @@ def test_folders_are_absolute() -> None:
     assert "~" not in str(environment.cache)
 
 
+def test_children_which_run_in_another_folder_get_the_same_folders() -> None:
+    environment = Environment.read({"ARGOSY_HOME": "state", "ARGOSY_CACHE": "~/cache", "OTHER": "a"})
+    assert environment.variables == {
+        "ARGOSY_HOME": str(environment.home),
+        "ARGOSY_CACHE": str(environment.cache),
+        "OTHER": "a",
+    }
+    assert Environment.read({"ARGOSY_CACHE": ""}).variables == {"ARGOSY_CACHE": ""}
+
+
 def test_secrets_do_not_appear_when_it_is_printed() -> None:
     variables = {"ARGOSY_API_KEY": "secret-1", "ARGOSY_ADMIN_KEY": "secret-2", "ARGOSY_JOIN_TOKEN": "secret-3"}
     assert "secret" not in repr(Environment.read(variables))

@@ -1,16 +1,20 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
 
 from argosy.cli.doctor import page
+from argosy.config.environment import Environment
+from argosy.config.schema import Fleet, Gateway
+from argosy.doctor.checkup import checkup
 from argosy.doctor.finding import Finding
-from argosy.doctor.fleets import files, leftovers
+from argosy.doctor.fleets import files, leftovers, ports
 from argosy.processes.identity import ProcessIdentity
 from argosy.protocol.replica import ReplicaStatus
-from argosy.state import DesiredState, FleetFolder, ProcessRecord, write_json
+from argosy.state import DesiredState, FleetFolder, Home, ProcessRecord, write_json
 
 DEAD = ProcessIdentity(1, 1.0)
 
@@ -89,3 +93,31 @@ def test_the_page_tells_each_finding_and_its_cure() -> None:
         "1 failed, 0 to look at",
     ]
     assert page([Finding("home", "ok", "well")]).endswith("nothing is wrong")
+
+
+def test_the_port_that_is_looked_at_is_the_one_that_is_wanted_or_held(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        number = taken.getsockname()[1]
+        wanted = Fleet(name="demo", gateway=Gateway(port=number))
+        [found] = ports(home, [], wanted)
+        assert (found.level, found.found.startswith(f"port {number} on 127.0.0.1 is in use")) == ("warn", True)
+        record = ProcessRecord(identity=ProcessIdentity.own(), address=f"http://127.0.0.1:{number}")
+        write_json(home.fleet("demo").gateway, record)
+        held = [f"{number} is the gateway's of fleet demo"]
+        assert [each.found for each in ports(home, [home.fleet("demo")], wanted)] == held
+        assert [each.found for each in ports(home, [home.fleet("demo")], None)] == held
+        [_, other] = ports(home, [home.fleet("demo")], Fleet(name="other", gateway=Gateway(port=number)))
+        assert "by the gateway of fleet demo" in other.found
+    assert ports(home, [], Fleet(name="demo", gateway=Gateway(port=0))) == []
+
+
+async def test_a_fleet_file_is_looked_at_too(tmp_path: Path) -> None:
+    file = tmp_path / "fleet.yaml"
+    file.write_text("gateway: {port: 0}\ndeployments: {a: {engine: ecko}, b: {engine: echo, replicas: -1}}")
+    environment = Environment.read({"ARGOSY_HOME": str(tmp_path / "home"), "ARGOSY_SOURCES": "https"})
+    found = [each for each in await checkup(environment, file) if each.check == "file"]
+    assert [each.level for each in found] == ["fail", "fail"]
+    file.write_text("gateway: {port: 0}\ndeployments: {a: {engine: echo}}")
+    [found_well] = [each for each in await checkup(environment, file) if each.check == "file"]
+    assert found_well == Finding("file", "ok", f"{file}: no faults")
