@@ -21,6 +21,7 @@ _SPLIT = re.compile(r"(.*)-00001-of-(\d{5})\.gguf")
 _KV_BYTES = 2  # llama.cpp's default cache is f16
 # A model with one of these keeps less than a full cache (sliding window, latent attention, state space).
 _SMALLER_CACHE = ("sliding_window", "kv_lora_rank", "ssm.", "wkv.", "shortconv.")
+_CURE = "; give a whole one (`argosy pull` mends what was fetched)"
 
 
 class GgufError(ValueError):
@@ -44,7 +45,7 @@ class GgufHeader:
         with path.open("rb") as file:
             magic = file.read(4)
             if magic != _MAGIC:
-                raise GgufError(f"{path} is no GGUF file: it does not begin with the letters GGUF")
+                raise GgufError(f"{path} is no GGUF file: it does not begin with the letters GGUF{_CURE}")
             try:
                 version, _tensors, count = struct.unpack("<IQQ", file.read(20))
                 if version not in (2, 3):
@@ -56,7 +57,7 @@ class GgufHeader:
                         break
                     fields[key] = _value(file, _number(file, "I"))
             except (struct.error, UnicodeDecodeError, KeyError, OverflowError) as error:
-                raise GgufError(f"{path} is a broken GGUF file: its header cannot be read ({error})") from None
+                raise GgufError(f"{path} is a broken GGUF file: its header cannot be read ({error}){_CURE}") from None
         return cls(fields)
 
     @property

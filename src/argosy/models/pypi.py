@@ -25,8 +25,8 @@ from argosy.models.fetching import SPARE_BYTES, Fetched, StoredFile, writing
 from argosy.models.progress import Meter
 from argosy.models.sources import PackageSource
 
-# Of a retry's warning: its counters and its objects' addresses tell a reader nothing.
-_RETRYING = re.compile(r"^Retrying \(.*?\)\) after connection broken by '\w+\((?:'?<[^>]*>: )?")
+# Of a retry's warning: its counters, and the addresses of its objects, tell a reader nothing.
+_RETRYING = re.compile(r"^Retrying \(.*?\)\) after connection broken by '\w+\((?:'?<[^>]*>: )?(.*?)'?\)': \S+$")
 
 
 def fetch(
@@ -146,7 +146,9 @@ def _reason(output: Path, code: int) -> str:
     last = next(reversed(errors or lines), f"pip exited with code {code}")
     if not warnings:
         return last
-    return f"{last} ({_RETRYING.sub('', warnings[-1])})"
+    if broken := _RETRYING.match(warnings[-1]):
+        return f"{last} ({broken[1]}); check the network and the proxy, or set PIP_INDEX_URL to a mirror"
+    return f"{last} ({warnings[-1]})"
 
 
 def _extracted(source: PackageSource, wheel: Path, folder: Path) -> Path:
