@@ -93,6 +93,7 @@ def compose_gateway(
     """
     from argosy.dispatch.dispatcher import Dispatcher  # noqa: PLC0415
     from argosy.gateway.admin import FleetSurface  # noqa: PLC0415
+    from argosy.gateway.answers import Answers  # noqa: PLC0415
     from argosy.gateway.app import Gateway  # noqa: PLC0415
     from argosy.gateway.auth import Gatekeeper  # noqa: PLC0415
     from argosy.gateway.client_address import ClientAddresses  # noqa: PLC0415
@@ -133,7 +134,14 @@ def compose_gateway(
         registry=registry,
         surface=OpenAISurface(
             registry,
-            Relay(registry, dispatcher, upstreams, clock, TimeKeeper(asyncio.get_running_loop())),
+            Relay(
+                registry,
+                dispatcher,
+                upstreams,
+                Answers(clock, throughput.streamed),
+                clock=clock,
+                time_keeper=TimeKeeper(asyncio.get_running_loop()),
+            ),
             gatekeeper,
             addresses,
             max_body_bytes=settings.max_body_bytes,

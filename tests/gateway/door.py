@@ -7,7 +7,7 @@ import json
 import socket
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import msgspec
 import uvicorn
@@ -23,7 +23,7 @@ from argosy.protocol.deployment import DeploymentRecord, Timeouts
 from argosy.protocol.openai import CHAT
 from argosy.wire.client import Answer, Client
 from argosy.wire.server import HttpProtocol
-from engines import FakeEngine, events_of
+from engines import events_of
 from voices import WorkerVoice
 
 ADMIN_KEY, JOIN_TOKEN = "the-admin-key", "the-join-token"
@@ -34,6 +34,13 @@ MESSAGES = [{"role": "user", "content": "hi"}]
 
 def record(name: str = "m", *, limits: Mapping[str, float] | None = None, **fields: Any) -> DeploymentRecord:
     return DeploymentRecord(name=name, revision=1, timeouts=Timeouts(**(limits or {})), **fields)
+
+
+class Listening(Protocol):
+    """An engine, ours or a real one."""
+
+    @property
+    def address(self) -> str: ...
 
 
 class Door:
@@ -149,7 +156,7 @@ class Door:
     # as a worker
 
     async def join(
-        self, engine: FakeEngine, replica: str = "m.0", *, deployment: DeploymentRecord | None = None, **fields: Any
+        self, engine: Listening, replica: str = "m.0", *, deployment: DeploymentRecord | None = None, **fields: Any
     ) -> beat.HeartbeatAnswer:
         """The replica is served by this engine from now on; `fields` are of its ReplicaStatus."""
         fields = {"address": engine.address, "concurrency": 100, **fields}

@@ -16,9 +16,14 @@ from argosy.engines.memory import MemoryNeed
 from argosy.errors import EngineError
 from argosy.protocol.traits import EngineTraits
 
-# Whether a plain request's client has left it asks only in a second without any result, also of other requests: on a
-# busy engine never.
-_TRAITS = EngineTraits(tells_usage=True, cancels_plain=False)
+# Whether a client has left it asks when it has something to say to it, or in a second without any result, also of other
+# requests: on a busy engine never before the answer begins, on a plain request never at all.
+_TRAITS = EngineTraits(tells_usage=True, tells_progress=True, cancels_plain=False)
+
+
+# A request whose client has left ends between two steps, and others' tokens wait for a step's end: llama.cpp's 2048
+# take a CPU many seconds. Reading is no slower in small steps (benchmarks/prefill.py).
+CPU_BATCH = 64
 
 
 class Options(BaseModel):
@@ -36,7 +41,8 @@ class Options(BaseModel):
         None, description="default: the machine's physical cores, shared between the deployment's replicas"
     )
     batch: Annotated[int, Field(ge=32, le=1 << 16)] | None = Field(
-        None, description="tokens of prompts that are worked on in one step (default: llama.cpp's)"
+        None,
+        description=f"tokens of prompts worked on in one step (default: {CPU_BATCH} on a CPU, on a GPU llama.cpp's)",
     )
     gpu_layers: Annotated[int, Field(ge=0, le=1000)] | None = Field(
         None, description="layers on the GPU (default: as many as fit, where xllamacpp was built for a GPU)"
@@ -78,7 +84,7 @@ class LlamaCpp:
             "context": options.context,
             "slots": options.slots,
             "threads": options.threads or max(1, machine.cores() // max(1, context.deployment.replicas)),
-            "batch": options.batch,
+            "batch": options.batch or (None if machine.has_gpu() else max(CPU_BATCH, options.slots)),
             "gpu_layers": options.gpu_layers,
             "pooling": pooling if embed else None,
             "embed": embed,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from argosy.protocol.openai import Usage
+from argosy.protocol.openai import Peek, Usage
 from argosy.registry.records import Deployment
 
 # https://www.w3.org/TR/server-timing/, in milliseconds
@@ -26,7 +26,8 @@ class Call:
     client: str = ""  # its address
     model: str = ""  # as the client sent it
     stream: bool = False
-    body: bytes = b""
+    body: bytes = b""  # as the engine is to get it; b"" at the end
+    found: Peek | None = None  # what was seen in the body; None at the end
     deployment: Deployment | None = None
     replica: str = ""
     attempts: int = 0
@@ -38,6 +39,7 @@ class Call:
     answered_at: float = 0.0  # when the first bytes went to the client
     ended_at: float = 0.0
     status: int = 0  # of our answer; 499: the client left before it had one
+    events: int = 0  # of the engine's stream, passed on or assembled
     error: str = ""  # what went wrong, also after the answer had begun
     usage: Usage | None = None
 

@@ -12,15 +12,16 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, NamedTuple
 
 from argosy.errors import NotFoundError, RequestError, TooLargeError
+from argosy.gateway.answers import stopping
 from argosy.gateway.auth import Gatekeeper, Principal
 from argosy.gateway.call import Call, OnEnd
 from argosy.gateway.client_address import ClientAddresses
 from argosy.gateway.errors import Send, send_error
-from argosy.gateway.relay import Relay, stopping
+from argosy.gateway.relay import Relay
 from argosy.gateway.shaping import shaped
 from argosy.gateway.time_limits import CLIENT_TOO_SLOW
 from argosy.gateway.turn import Turn
-from argosy.protocol.openai import peek
+from argosy.protocol.openai import STREAMED, peek
 from argosy.registry.records import Deployment
 from argosy.registry.registry import Registry
 from argosy.wire.server import CLIENT_LEFT
@@ -78,8 +79,8 @@ class OpenAISurface:
                 turn.begin()
             call.body = await self._body(headers.content_length, receive)
             call.read_at = self._clock()
-            found = peek(call.path, call.body)
-            call.model, call.stream = found.model or "", bool(found.stream)
+            found = call.found = peek(call.path, call.body)
+            call.model, call.stream = found.model or "", found.stream is True and call.path in STREAMED
             call.deployment = self._registry.find(call.model)
             if call.deployment is None or (
                 principal.models is not None and not principal.may_use(call.model, call.deployment.record.name)
@@ -103,7 +104,7 @@ class OpenAISurface:
             if turn is not None:
                 served = (call.started and call.status < 400) or call.status == CLIENT_CLOSED_REQUEST
                 turn.end(call.usage, call.body, answered=served)
-            call.body = b""
+            call.body, call.found = b"", None
             call.ended_at = self._clock()
             self._on_end(call)
 

@@ -1,7 +1,8 @@
-"""Tokens that each replica has generated lately, counted at the end of every request. Owns the counts.
+"""Tokens that each replica has generated lately. Owns the counts.
 
-A request's tokens are spread over the time from its lease to its end, so one that ran for longer than the window counts
-with the part of it that lies inside. What is still being answered is not counted yet: its tokens are known at its end.
+A stream's events count as they come, one token each, and are set right by its usage at its end. A plain answer's tokens
+are known only at its end: they are spread over the time from its lease, so one that ran for longer than the window
+counts with the part of it that lies inside.
 """
 
 from __future__ import annotations
@@ -41,6 +42,13 @@ class Throughput:
         self._clock = clock
         self._rings: dict[str, _Ring] = {}
 
+    def streamed(self, replica: str, events: int) -> None:
+        """On every part of a stream."""
+        ring = self._rings.get(replica)
+        if ring is None:
+            ring = self._rings[replica] = _Ring()
+        ring.add(int(self._clock()), events)
+
     def ended(self, call: Call) -> None:
         """On every request's end: one step for a short one, at most one for each second of the window."""
         usage = call.usage
@@ -51,8 +59,8 @@ class Throughput:
             ring = self._rings[call.replica] = _Ring()
         end = call.ended_at
         first, last = int(call.leased_at), int(end)
-        if first == last:
-            ring.add(last, usage.completion_tokens)
+        if call.events or first == last:
+            ring.add(last, usage.completion_tokens - call.events)
             return
         rate = usage.completion_tokens / (end - call.leased_at)
         for second in range(max(first, last - WINDOW_SECONDS), last + 1):
@@ -65,4 +73,5 @@ class Throughput:
         self._rings = {
             replica: ring for replica, ring in self._rings.items() if totals[replica] or present in ring.seconds
         }
-        return {replica: total / WINDOW_SECONDS for replica, total in totals.items() if total}
+        # What an end sets right may lie in the window while what it is about lies before it.
+        return {replica: total / WINDOW_SECONDS for replica, total in totals.items() if total > 0}

@@ -22,7 +22,9 @@ class Peek(msgspec.Struct, frozen=True, gc=False):
     """What routing needs of a request's body."""
 
     model: str | None = None
-    stream: bool | None = None
+    stream: bool | UnsetType | None = UNSET
+    stream_options: dict[str, Any] | UnsetType | None = UNSET
+    n: int | None = None
     messages: msgspec.Raw = msgspec.Raw()
     prompt: msgspec.Raw = msgspec.Raw()
     input: msgspec.Raw = msgspec.Raw()
@@ -33,6 +35,7 @@ class Peek(msgspec.Struct, frozen=True, gc=False):
 
 
 BOUNDS = ("max_tokens", "max_completion_tokens", "n_predict")  # fields that bound an answer; n_predict is llama.cpp's
+STREAMED = (CHAT, COMPLETIONS)  # paths that answer in pieces where a request wants it
 REQUIRED = {CHAT: "messages", COMPLETIONS: "prompt", EMBEDDINGS: "input"}  # path → the field that must be there
 _PEEK = msgspec.json.Decoder(Peek)
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])

@@ -13,6 +13,9 @@ class EngineTraits(msgspec.Struct, frozen=True, kw_only=True):
     """The defaults are those of an engine that does what the wire asks for, and no more."""
 
     tells_usage: bool = False  # a stream's last events count its tokens, also where nobody asked for it
+    # On `return_progress: true` it tells how far it has read a prompt; while it tells nothing it does not notice that a
+    # stream's client has left.
+    tells_progress: bool = False
     cancels_plain: bool = True  # it stops working on a plain request whose client has left, as on a stream
 
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from argosy.errors import BrokenAnswerError
@@ -39,6 +40,14 @@ class EventFramer:
             return b""
         self.tail = data[end:]
         return data[:end]
+
+
+_AFTER_EVENT = re.compile(rb"(?<=\n\n)|(?<=\n\r\n)")
+
+
+def split_events(data: bytes) -> list[bytes]:
+    """Each event with its blank line, of what `EventFramer.feed` gave."""
+    return [event for event in _AFTER_EVENT.split(data) if event]
 
 
 @dataclass(frozen=True, slots=True)

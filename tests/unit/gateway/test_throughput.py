@@ -54,3 +54,26 @@ def test_what_generated_nothing_or_was_never_leased_is_not_counted(throughput: T
     throughput.ended(Call(b"r", "/v1", 1000.0, ended_at=1000.1))
     clock.now = 1001.0
     assert throughput.rates() == {}
+
+
+def test_a_streams_events_count_as_they_come_and_are_set_right_at_its_end(
+    throughput: Throughput, clock: FakeClock
+) -> None:
+    clock.now = 1000.5
+    throughput.streamed("m.0", 40)
+    clock.now = 1001.5
+    assert throughput.rates() == {"m.0": 4.0}
+    told = call(100, 999.0, 1001.5)  # more than a token an event
+    told.events = 40
+    throughput.ended(told)
+    clock.now = 1002.0
+    assert throughput.rates() == {"m.0": 10.0}
+
+
+def test_what_an_end_sets_right_never_makes_a_rate_below_nothing(throughput: Throughput, clock: FakeClock) -> None:
+    throughput.streamed("m.0", 40)
+    told = call(5, 1000.0, 1011.0)
+    told.events = 40
+    throughput.ended(told)
+    clock.now = 1012.0
+    assert throughput.rates() == {}

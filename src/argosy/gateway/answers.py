@@ -1,0 +1,213 @@
+"""From an engine's answer to the client: as a stream, in one piece, or put together from a stream. Whole events only.
+
+Our head is held back until the first event of a stream (or a plain answer) is there, and bytes are passed on as they
+came. Every method sends the whole answer or raises an UpstreamError, a stream's in mid-stream once its client has been
+told in an event; the exchange, its time limits and other replicas are the relay's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+from argosy.errors import (
+    BadRequestError,
+    BrokenAnswerError,
+    RefusedError,
+    UnavailableError,
+    UpstreamError,
+    UpstreamTimeoutError,
+)
+from argosy.gateway.assembler import Assembler
+from argosy.gateway.call import Call
+from argosy.gateway.errors import Send
+from argosy.gateway.outgoing import Hold
+from argosy.gateway.time_limits import CLIENT_TOO_SLOW, TimeLimits
+from argosy.protocol.openai import error_event, is_json, is_whole_event, usage_of, usage_of_stream
+from argosy.registry.records import Replica
+from argosy.wire.connection import Exchange
+from argosy.wire.sse import EventFramer
+
+HELD_BYTES = 1024 * 1024  # a plain answer up to this size is sent only when it is whole
+ENDING_BYTES = 8192  # of a stream, in which its usage and [DONE] are looked for
+LAST_WORDS_SECONDS = 0.2  # for the error event of a stream that is cut, whose client may not be reading
+DONE = b"data: [DONE]"
+JSON = b"application/json"
+
+OnEvents = Callable[[str, int], None]
+
+
+class Answers:
+    """`clock`: monotonic seconds; `on_events` hears of every replica's events as they come."""
+
+    def __init__(self, clock: Callable[[], float], on_events: OnEvents) -> None:
+        self._clock = clock
+        self._on_events = on_events
+
+    async def stream(
+        self, call: Call, exchange: Exchange, limits: TimeLimits, replica: Replica, send: Send, *, hold: Hold | None
+    ) -> None:
+        framer = EventFramer()
+        events, shown = await _first(exchange, framer, hold)
+        limits.answer_begins()
+        call.status = exchange.status
+        now = self._clock()
+        timing = call.answer_begins(exchange.sent_at, exchange.active_at, now)
+        await send(
+            {
+                "type": "http.response.start",
+                "status": exchange.status,
+                "headers": [
+                    (b"content-type", b"text/event-stream; charset=utf-8"),
+                    (b"cache-control", b"no-cache"),
+                    (b"x-request-id", call.request_id),
+                    (b"server-timing", timing),
+                ],
+            }
+        )
+        call.answered_at = now
+        last = before_last = b""
+        try:
+            while not exchange.finished:
+                if events:
+                    if shown:
+                        await send({"type": "http.response.body", "body": shown, "more_body": True})
+                    before_last, last = last, events
+                    self._count(call, shown)
+                data = await exchange.read()
+                events = framer.feed(data) if data else b""
+                shown = hold(events) if hold is not None else events
+            if is_whole_event(framer.tail):  # an engine that forgot the last blank line
+                events += framer.tail + b"\n\n"
+                shown = hold(events) if hold is not None else events
+            elif framer.tail:
+                raise BrokenAnswerError("the engine ended its stream in the middle of an event")
+            ending = (before_last + last + events)[-ENDING_BYTES:]
+            done = ending.rstrip().endswith(DONE)
+            if not (done or exchange.end_told):
+                raise BrokenAnswerError("the engine closed the connection before [DONE]")
+        except (BrokenAnswerError, UpstreamTimeoutError) as error:
+            await send({"type": "http.response.body", "body": error_event(named(error, replica))})
+            raise
+        except asyncio.CancelledError as cancelled:
+            # The client has left (then this goes nowhere) or does not read, or the gateway is stopped.
+            why = limits.too_slow() if cancelled.args == (CLIENT_TOO_SLOW,) else stopping()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LAST_WORDS_SECONDS):
+                    await send({"type": "http.response.body", "body": error_event(why)})
+            raise
+        self._count(call, shown)
+        call.usage = usage_of_stream(ending)
+        await send({"type": "http.response.body", "body": shown if done else shown + DONE + b"\n\n"})
+
+    def _count(self, call: Call, events: bytes) -> None:
+        count = events.count(b"\n\n")
+        call.events += count
+        self._on_events(call.replica, count)
+
+    async def assembled(self, call: Call, exchange: Exchange, send: Send, *, hold: Hold | None) -> None:
+        """A stream as the plain answer that the client wants."""
+        assert call.found is not None
+        framer, assembler = EventFramer(), Assembler(call.path, choices_each=call.found.n or 1)
+        while data := await exchange.read():
+            events = framer.feed(data)
+            shown = hold(events) if hold is not None else events
+            self._count(call, shown)
+            assembler.feed(shown)
+        assembler.feed(framer.tail)
+        status = 200
+        if assembler.error is not None:
+            status, data = assembler.refusal()
+            _check_refusal(status, JSON, data)
+        elif assembler.finished:
+            data = assembler.answer()
+            call.usage = usage_of(data)
+        else:
+            raise BrokenAnswerError("the engine ended its stream in the middle of its answer")
+        call.status = status
+        now = self._clock()
+        headers = [
+            (b"content-type", JSON),
+            (b"x-request-id", call.request_id),
+            (b"content-length", b"%d" % len(data)),
+            (b"server-timing", call.answer_begins(exchange.sent_at, exchange.active_at, now)),
+        ]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        call.answered_at = now
+        await send({"type": "http.response.body", "body": data})
+
+    async def plain(self, call: Call, exchange: Exchange, limits: TimeLimits, content_type: bytes, send: Send) -> None:
+        data = await exchange.read_all(HELD_BYTES)
+        status = exchange.status
+        cut = exchange.finished and not exchange.end_told and content_type.startswith(b"application/json")
+        if cut and not is_json(data):
+            raise BrokenAnswerError("the engine closed the connection in the middle of its answer")
+        headers = [(b"content-type", content_type), (b"x-request-id", call.request_id)]
+        if status >= 400:
+            _check_refusal(status, content_type, data)
+            if (retry_after := exchange.header(b"retry-after")) is not None:
+                headers.append((b"retry-after", retry_after))
+        length = b"%d" % len(data) if exchange.finished else exchange.header(b"content-length")
+        if length is not None:
+            headers.append((b"content-length", length))
+        call.status = status
+        now = self._clock()
+        headers.append((b"server-timing", call.answer_begins(exchange.sent_at, exchange.active_at, now)))
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        call.answered_at = now
+        if not exchange.finished:
+            limits.answer_begins()
+        while not exchange.finished:
+            await send({"type": "http.response.body", "body": data, "more_body": True})
+            data = await exchange.read()
+        call.usage = usage_of(data)
+        await send({"type": "http.response.body", "body": data})
+
+
+async def _first(exchange: Exchange, framer: EventFramer, hold: Hold | None) -> tuple[bytes, bytes]:
+    """The first events of which the client gets some, and what it gets of them."""
+    while data := await exchange.read():
+        events = framer.feed(data)
+        if shown := hold(events) if hold is not None else events:
+            return events, shown
+    if not is_whole_event(framer.tail):
+        raise BrokenAnswerError("the engine ended its stream before the first event")
+    events, framer.tail = framer.tail + b"\n\n", b""
+    return events, events
+
+
+def _check_refusal(status: int, content_type: bytes, data: bytes) -> None:
+    """Refusals that are not the client's affair, or that no client could read."""
+    if status in (401, 403):
+        raise UpstreamError(f"the engine refused the gateway's key ({status}): {_excerpt(data)}")
+    if status == 503:  # it has not taken the request: llama.cpp while it loads, a full server
+        raise RefusedError(f"the engine takes no request now (503): {_excerpt(data)}", retry_after=1)
+    if content_type.startswith(b"application/json") and b'"error"' in data:
+        return
+    told = f"the engine answered {status}: {_excerpt(data)}"
+    if status >= 500:
+        raise UpstreamError(told)
+    error = BadRequestError(told)  # in words of its own: the status is the client's affair all the same
+    error.status = status
+    raise error
+
+
+def named(error: UpstreamError, replica: Replica) -> UpstreamError:
+    """The same error, saying whose it is. (A time limit says so itself.)"""
+    if isinstance(error, UpstreamTimeoutError):
+        return error
+    named = type(error)(f"{replica.id}: {error}", code=error.code, retry_after=error.retry_after)
+    if isinstance(named, BrokenAnswerError) and isinstance(error, BrokenAnswerError):
+        named.sends = error.sends
+    return named
+
+
+def stopping() -> UnavailableError:
+    """What a request hears that the gateway's own end cuts short."""
+    return UnavailableError("the gateway is being stopped", code="stopping", retry_after=5)
+
+
+def _excerpt(data: bytes) -> str:
+    text = " ".join(data[:300].decode("utf-8", "replace").split())
+    return text or "no word of why"

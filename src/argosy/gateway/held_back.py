@@ -1,0 +1,29 @@
+"""Events of a stream that the gateway asked for on its own account: clients, who did not, do not get them. Pure.
+
+Looks for names with their quotes: inside a text those have backslashes before them. Most events hold none and are
+passed on without a closer look.
+"""
+
+from __future__ import annotations
+
+import re
+
+from argosy.wire.sse import split_events
+
+_NO_CHOICES = re.compile(rb'"choices":\s*\[\]')
+_USAGE = re.compile(rb'"usage":\s*\{')
+_PROGRESS = b'"prompt_progress":'
+
+
+def without_usage(events: bytes) -> bytes:
+    """Whole events but those that tell nothing but usage."""
+    if not _NO_CHOICES.search(events):
+        return events
+    return b"".join(event for event in split_events(events) if not (_NO_CHOICES.search(event) and _USAGE.search(event)))
+
+
+def without_progress(events: bytes) -> bytes:
+    """Whole events but those that tell how far llama.cpp has read a prompt; they say nothing else."""
+    if _PROGRESS not in events:
+        return events
+    return b"".join(event for event in split_events(events) if _PROGRESS not in event)

@@ -1,0 +1,57 @@
+"""What an engine is sent for a client's request: its body, but for what this engine's ways make necessary. Pure.
+
+Nearly every body goes out as it came in. Fields that it does not name are put in front, so no body is decoded again for
+them. What a deployment wants changed for all its engines is shaping.py's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from msgspec import UNSET
+
+from argosy.gateway.call import Call
+from argosy.gateway.held_back import without_progress, without_usage
+from argosy.protocol.openai import STREAMED, with_fields, with_fields_before
+from argosy.protocol.replica import ReplicaStatus
+
+Hold = Callable[[bytes], bytes]
+_PROGRESS = "return_progress"  # llama.cpp's field
+
+
+class Outgoing(NamedTuple):
+    body: bytes
+    hold: Hold | None = None  # takes out of whole events what only we asked for
+    assemble: bool = False  # a stream comes back for what the client wants in one piece
+
+
+def outgoing(call: Call, status: ReplicaStatus) -> Outgoing:
+    """`call.found` is what `peek` saw in its body. Raises BadRequestError for a body that no engine could read."""
+    model, traits, found = status.upstream_model, status.traits, call.found
+    assert found is not None
+    given = found.stream_options
+    missing: dict[str, Any] = {}  # not in the body: can go in front
+    changed: dict[str, Any] = {}  # in it
+    hold: Hold | None = None
+    assemble = False
+    if call.stream:
+        if not traits.tells_usage and not (given and given.get("include_usage") is True):
+            hold = without_usage
+            options = {**(given or {}), "include_usage": True}
+            (missing if given is UNSET else changed)["stream_options"] = options
+    elif not traits.cancels_plain and call.path in STREAMED:
+        assemble = True
+        (missing if found.stream is UNSET else changed)["stream"] = True
+        (missing if given is UNSET else changed)["stream_options"] = {"include_usage": True}
+    if traits.tells_progress and (call.stream or assemble) and b'"%b"' % _PROGRESS.encode() not in call.body:
+        hold = without_progress
+        missing[_PROGRESS] = True
+    if model is not None and model != call.model:
+        changed["model"] = model
+    body = call.body
+    if changed:
+        body = with_fields(body, missing | changed)
+    elif missing:
+        body = with_fields_before(body, missing)
+    return Outgoing(body, hold, assemble)

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from argosy.gateway.call import Call
+from argosy.gateway.held_back import without_progress, without_usage
+from argosy.gateway.outgoing import outgoing
+from argosy.protocol.openai import CHAT, EMBEDDINGS, peek
+from argosy.protocol.replica import ReplicaState, ReplicaStatus
+from argosy.protocol.traits import EngineTraits
+
+MESSAGES = [{"role": "user", "content": "hi"}]
+TELLS = EngineTraits(tells_usage=True)
+DEAF = EngineTraits(tells_usage=True, cancels_plain=False)
+
+
+def call(path: str = CHAT, **fields: Any) -> Call:
+    given = {"input": "hi"} if path == EMBEDDINGS else {"messages": MESSAGES}
+    body = json.dumps({"model": "m", **given, **fields}).encode()
+    found = peek(path, body)
+    return Call(b"r", path, 0.0, model="m", stream=found.stream is True, body=body, found=found)
+
+
+def status(traits: EngineTraits = EngineTraits(), model: str | None = None) -> ReplicaStatus:  # noqa: B008
+    return ReplicaStatus(
+        id="m.0", generation=1, epoch=1, state=ReplicaState.READY, since=0.0, traits=traits, upstream_model=model
+    )
+
+
+@pytest.mark.parametrize(
+    ("asked", "traits"),
+    [
+        ({}, EngineTraits()),
+        ({"stream": False}, TELLS),
+        ({"stream": True}, TELLS),
+        ({"stream": True, "stream_options": {"include_usage": False}}, DEAF),
+        ({"stream": True, "stream_options": {"include_usage": True}}, EngineTraits()),
+    ],
+)
+def test_nearly_every_body_goes_out_as_it_came(asked: dict[str, Any], traits: EngineTraits) -> None:
+    given = call(**asked)
+    assert outgoing(given, status(traits)) == (given.body, None, False)
+
+
+@pytest.mark.parametrize(
+    ("options", "sent"),
+    [
+        ({}, {"include_usage": True}),
+        ({"stream_options": None}, {"include_usage": True}),
+        ({"stream_options": {"include_usage": False, "other": 1}}, {"include_usage": True, "other": 1}),
+    ],
+)
+def test_usage_that_nobody_else_asked_for_is_asked_for_and_held_back(
+    options: dict[str, Any], sent: dict[str, Any]
+) -> None:
+    body, hold, assemble = outgoing(call(stream=True, **options), status())
+    assert (hold, assemble) == (without_usage, False)
+    assert json.loads(body) == {"model": "m", "messages": MESSAGES, "stream": True, "stream_options": sent}
+
+
+@pytest.mark.parametrize("asked", [{}, {"stream": False}, {"stream": None, "stream_options": None}])
+def test_an_engine_that_does_not_heed_leaving_clients_is_asked_for_a_stream(asked: dict[str, Any]) -> None:
+    body, hold, assemble = outgoing(call(**asked), status(DEAF, model="theirs"))
+    assert (hold, assemble) == (None, True)
+    options = {"include_usage": True}
+    assert json.loads(body) == {"model": "theirs", "messages": MESSAGES, "stream": True, "stream_options": options}
+
+
+def test_vectors_are_never_streamed() -> None:
+    given = call(EMBEDDINGS)
+    assert outgoing(given, status(DEAF)) == (given.body, None, False)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_progress_is_asked_for_and_held_back(streamed: bool) -> None:
+    reader = EngineTraits(tells_usage=True, tells_progress=True, cancels_plain=False)
+    body, hold, assemble = outgoing(call(stream=streamed), status(reader))
+    assert (json.loads(body)["return_progress"], hold, assemble) == (True, without_progress, not streamed)
+    own = call(stream=True, return_progress=True)
+    assert outgoing(own, status(reader)) == (own.body, None, False), "a client that asks for it gets it"
