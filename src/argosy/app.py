@@ -100,6 +100,7 @@ def compose_gateway(
     from argosy.gateway.cors import Cors  # noqa: PLC0415
     from argosy.gateway.metrics import MetricsSurface  # noqa: PLC0415
     from argosy.gateway.openai import OpenAISurface  # noqa: PLC0415
+    from argosy.gateway.orders import Orders  # noqa: PLC0415
     from argosy.gateway.prober import Prober  # noqa: PLC0415
     from argosy.gateway.relay import Relay  # noqa: PLC0415
     from argosy.gateway.request_metrics import RequestMetrics  # noqa: PLC0415
@@ -152,6 +153,7 @@ def compose_gateway(
             registry=registry,
             dispatcher=dispatcher,
             gatekeeper=gatekeeper,
+            orders=Orders(),
             join_token=secrets.join_token,
             client=Client(),
             clock=clock,
@@ -354,14 +356,15 @@ async def _control(folder: FleetFolder, environment: Environment) -> int:
     return 0
 
 
-def run_worker(spec_path: Path, environment: Environment) -> int:
+def run_worker(spec_path: Path, environment: Environment, *, log: Path | None = None) -> int:
     """Hosts the replica of FLEET/replicas/ID/spec.json until it is stopped (0) or gave up (1): the exit code.
 
-    SIGTERM drains, a second one stops at once. Raises InputError for a spec that cannot be served.
+    SIGTERM drains, a second one stops at once. `log`: the replica's log, where stdout does not go to it already.
+    Raises InputError for a spec that cannot be served.
     """
     from argosy.telemetry import logging  # noqa: PLC0415
     from argosy.worker import main  # noqa: PLC0415
 
-    logging.configure()
+    logging.configure(log)
     spec, folder = main.read_spec(spec_path)
     return asyncio.run(main.run(spec, folder, environment))

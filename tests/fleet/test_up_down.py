@@ -5,8 +5,9 @@ from __future__ import annotations
 import signal
 import socket
 import urllib.request
+from pathlib import Path
 
-from argosy.state import ProcessRecord, read_json
+from argosy.state import Home, ProcessRecord, read_json
 from command import Argosy, gone
 from waiting import until
 
@@ -201,6 +202,36 @@ def test_a_gateway_alone_serves_what_joins_it(argosy: Argosy) -> None:
             assert "controller: none — a gateway alone" in argosy.run("ps").stdout
             worker.send_signal(signal.SIGINT)
             assert worker.wait(20) == 0
+        gateway.send_signal(signal.SIGINT)
+        assert gateway.wait(20) == 0
+
+
+def test_a_worker_of_another_home_is_read_and_ended_through_its_gateway(argosy: Argosy, tmp_path: Path) -> None:
+    """As on another machine: nothing of its state lies where the gateway is."""
+    with argosy.attached("gateway", "--port", "0", "--name", "door") as gateway:
+        until(lambda: "/v1" in argosy.output("gateway"))
+        address = argosy.output("gateway").split("/v1")[0].split()[-1]
+        token, key = (str(argosy.fleet("door").secret(name)) for name in ("join_token", "admin_key"))
+        (tmp_path / "there").mkdir()
+        there = Argosy(tmp_path / "there" / "home", tmp_path / "there", {"ARGOSY_JOIN_TOKEN": token})
+        with there.attached("worker", "--engine", "echo", "--name", "a/mine", "--join", address) as worker:
+            until(lambda: argosy.run("chat", "a/mine", "hello", code=None).stdout.strip() == "hello", seconds=15)
+            (replica,) = (each["id"] for each in argosy.ps()["deployments"][0]["replicas"])
+            for name in (replica, "a/mine"):
+                assert f"replica.ready replica={replica} " in argosy.run("logs", name, "-n", "1").stdout
+            elsewhere = Argosy(tmp_path / "nowhere", tmp_path, {"ARGOSY_ADMIN_KEY": key})
+            assert "replica.ready" in elsewhere.run("logs", "a/mine", "--url", f"{address}/v1").stdout
+            assert "no replica of 'x' has joined" in elsewhere.run("logs", "x", "--url", address, code=2).stderr
+            assert f"has no log of 'x'; it has: {replica}" in argosy.run("logs", "x", code=2).stderr
+            with argosy.attached("logs", replica, "-f", "-n", "1"):
+                folder = next(Home(there.home).fleets())
+                until(lambda: "replica.ready" in argosy.output("logs"), seconds=15)
+                with folder.log(replica).open("a") as log:
+                    log.write("words of the engine\n")
+                until(lambda: "words of the engine\n" in argosy.output("logs"), seconds=15)
+            argosy.run("drain", replica, "--now")
+            assert worker.wait(20) == 0
+            assert not there.everything()
         gateway.send_signal(signal.SIGINT)
         assert gateway.wait(20) == 0
 

@@ -14,6 +14,7 @@ from worker_stage import Gateway, fleet_folder, gateway, worker
 from argosy.processes.identity import ProcessIdentity, wait_gone
 from argosy.protocol.heartbeat import HeartbeatAnswer, engine_key
 from argosy.protocol.replica import ReplicaStatus
+from argosy.protocol.replica_log import LogQuery
 from argosy.state import FleetFolder, read_json
 from argosy.wire.client import Client
 
@@ -99,6 +100,41 @@ async def test_a_gateway_can_ask_for_the_drain(folder: FleetFolder, door: Gatewa
         await door.hears(ready)
         door.answer = HeartbeatAnswer(commands=["a word of tomorrow", "drain"])
         assert await stage.ends() == 0
+
+
+async def test_a_gateway_can_ask_for_an_end_that_waits_for_nothing(folder: FleetFolder, door: Gateway) -> None:
+    async with worker(folder, [door.url], ECHO) as stage:
+        members = tree(folder, await door.hears(ready))
+        door.answer = HeartbeatAnswer(in_flight=1, commands=["stop"])
+        assert await stage.ends(5) == 0
+        assert wait_gone(members, 0) == []
+        assert stage.log.count("replica.stop_asked") == 1, "told again and again, done once"
+
+
+async def test_orders_without_the_fleets_signature_are_not_followed(folder: FleetFolder, door: Gateway) -> None:
+    async with worker(folder, [door.url], ECHO) as stage:
+        await door.hears(ready)
+        door.forged, door.answer = True, HeartbeatAnswer(commands=["stop"], logs=[LogQuery(id="q", lines=5)])
+        before = len(door.heard)
+        await door.hears(lambda status: len(door.heard) >= before + 3)
+        assert stage.process.returncode is None
+        assert not door.parts
+        assert "gave an order that is not signed with the fleet's join token: not followed" in stage.log
+
+
+async def test_a_gateway_gets_the_end_of_the_log_and_what_follows_it(folder: FleetFolder, door: Gateway) -> None:
+    async with worker(folder, [door.url], ECHO) as stage:
+        await door.hears(ready)
+        door.answer = HeartbeatAnswer(logs=[LogQuery(id="last", lines=1)])
+        part = await door.receives("last")
+        assert part.replica == "fake.0"
+        assert b" INFO replica.ready replica=fake.0 " in part.data
+        assert part.data.count(b"\n") == 1
+        with folder.log("fake.0").open("a") as log:
+            log.write("words of the engine\n")
+        door.answer = HeartbeatAnswer(logs=[LogQuery(id="more", after=part.end)])
+        more = await door.receives("more")
+        assert (more.data, more.end) == (b"words of the engine\n", len(stage.log))
 
 
 async def test_a_worker_that_is_killed_leaves_nothing_a_second_later(folder: FleetFolder, door: Gateway) -> None:

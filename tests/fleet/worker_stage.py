@@ -18,8 +18,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from argosy.protocol import replica_log
 from argosy.protocol.deployment import DeploymentRecord
-from argosy.protocol.heartbeat import PATH, SIGNATURE_HEADER, Heartbeat, HeartbeatAnswer, sign
+from argosy.protocol.heartbeat import PATH, SIGNATURE_HEADER, Heartbeat, HeartbeatAnswer, sign, sign_answer
 from argosy.protocol.replica import ReplicaSpec, ReplicaStatus
 from argosy.state import FleetFolder, read_json, write_json
 
@@ -39,6 +40,8 @@ class Gateway:
     url: str = ""
     answer: HeartbeatAnswer = field(default_factory=HeartbeatAnswer)
     mute: bool = False
+    forged: bool = False  # answers with another fleet's signature
+    parts: list[replica_log.LogPart] = field(default_factory=list)
     heard: list[Heartbeat] = field(default_factory=list)
     _news: asyncio.Condition = field(default_factory=asyncio.Condition)
 
@@ -56,10 +59,28 @@ class Gateway:
         if self.mute:
             while (await request.receive())["type"] != "http.disconnect":
                 pass
+        heartbeat, said = msgspec.json.decode(body, type=Heartbeat), msgspec.json.encode(self.answer)
         async with self._news:
-            self.heard.append(msgspec.json.decode(body, type=Heartbeat))
+            self.heard.append(heartbeat)
             self._news.notify_all()
-        return Response(msgspec.json.encode(self.answer))
+        token = "another" if self.forged else self.join_token
+        return Response(said, headers={SIGNATURE_HEADER: sign_answer(said, heartbeat.seq, token)})
+
+    async def part(self, request: Request) -> Response:
+        body = await request.body()
+        if request.headers.get(SIGNATURE_HEADER) != sign(body, self.join_token):
+            return Response(status_code=401)
+        async with self._news:
+            self.parts.append(msgspec.json.decode(body, type=replica_log.LogPart))
+            self._news.notify_all()
+        return Response()
+
+    async def receives(self, query: str, seconds: float = 10) -> replica_log.LogPart:
+        """The first part of the log that answers that query."""
+        async with asyncio.timeout(seconds), self._news:
+            while not (found := [part for part in self.parts if part.query == query]):
+                await self._news.wait()
+            return found[0]
 
 
 class QuietServer(uvicorn.Server):
@@ -73,7 +94,12 @@ async def gateway(join_token: str) -> AsyncIterator[Gateway]:
     made, listener = Gateway(join_token), socket.socket()
     listener.bind(("127.0.0.1", 0))
     made.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    app = Starlette(routes=[Route(PATH, made.endpoint, methods=["POST"])])
+    app = Starlette(
+        routes=[
+            Route(PATH, made.endpoint, methods=["POST"]),
+            Route(replica_log.PATH, made.part, methods=["POST"]),
+        ]
+    )
     server = QuietServer(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:

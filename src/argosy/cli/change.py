@@ -53,15 +53,47 @@ def restart(name: _Name, fleet: _Fleet = None) -> None:
 
 
 def drain(
-    replica: Annotated[str, typer.Argument(help="A replica: smollm2.1")],
+    replica: Annotated[str, typer.Argument(help="A replica: smollm2.1, or one of a worker that has joined.")],
     fleet: _Fleet = None,
+    now: Annotated[bool, typer.Option("--now", help="Do not wait for running requests.")] = False,
 ) -> None:
     """Take one replica out: it finishes what it does, ends, and is not replaced until it is started."""
+    from argosy.fleet.planner import planned_id
+
+    if not planned_id(replica):
+        _drain_joined(replica, fleet, now=now)
+        print(f"{replica}: {'ending' if now else 'draining'}; its worker ends, and `argosy worker` starts another")
+        return
     name = replica.rpartition(".")[0]
     found = _deployment(_ask(lambda controller: controller.drain(replica), fleet), name)
+    if now:  # the controller has said "drain" and starts no other: now its worker hears that it need not wait
+        _drain_joined(replica, fleet, now=True, may_be_gone=True)
     print(f"{replica}: draining; it stays out until `argosy start {replica}`, `argosy scale {name} N` or the next `up`")
     if found is not None and found.wanted == 0:
         print(f"{name} has no replica left: its requests wait for one, then get a 503")
+
+
+def _drain_joined(replica: str, fleet: str | None, *, now: bool, may_be_gone: bool = False) -> None:
+    """By its gateway, which hears its worker: no controller has started that. Raises NotRunningError, InputError."""
+    import asyncio
+
+    from argosy.cli.fleets import gateway_client, read_environment, running_fleet
+    from argosy.wire.client import Client
+
+    environment = read_environment()
+    folder = running_fleet(environment, fleet)
+
+    async def ask() -> None:
+        client = Client()
+        try:
+            gateway = gateway_client(folder, environment, client)
+            known = {view.id for view in await gateway.replicas()}
+            if replica in known or not may_be_gone:
+                await gateway.drain(replica, now=now)
+        finally:
+            await client.close()
+
+    asyncio.run(ask())
 
 
 def _ask(change: Callable[[ControllerClient], Awaitable[FleetReport]], fleet: str | None) -> FleetReport:

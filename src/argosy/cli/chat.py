@@ -21,14 +21,14 @@ def chat(
     from argosy.cli.conversation import Conversation, Door, converse
     from argosy.cli.fleets import read_environment, running_fleet
     from argosy.errors import NotRunningError
-    from argosy.state import ProcessRecord, read_json
+    from argosy.fleet.observer import gateway_of
 
     environment = read_environment()
     base, key = url or (environment.url if fleet is None else None), environment.client_key()
     if base is None:
         folder = running_fleet(environment, fleet)
-        record = read_json(folder.gateway, ProcessRecord)
-        if record is None or record.address is None or not record.identity.alive:
+        record = gateway_of(folder)
+        if record is None or record.address is None:
             raise NotRunningError(f"the gateway of fleet {folder.name} does not run (argosy ps)")
         base = record.address
         # A key of OPENAI_API_KEY belongs to another door; the fleet's own fits here.

@@ -14,6 +14,7 @@ from argosy.state import FleetFolder, Home
 
 if TYPE_CHECKING:
     from argosy.fleet.client import ControllerClient
+    from argosy.fleet.gateway_client import GatewayClient
     from argosy.protocol.admin import FleetReport
     from argosy.wire.client import Client
 
@@ -68,6 +69,17 @@ def running_fleet(environment: Environment, name: str | None) -> FleetFolder:
 def admin_key(folder: FleetFolder, environment: Environment) -> str | None:
     """The fleet's own; where a gateway was started alone with a key of the environment, that one."""
     return folder.secret("admin_key") or environment.admin_key
+
+
+def gateway_client(folder: FleetFolder, environment: Environment, client: Client) -> GatewayClient:
+    """Raises NotRunningError when the fleet's gateway does not run."""
+    from argosy.fleet.gateway_client import GatewayClient
+    from argosy.fleet.observer import gateway_of
+
+    record, key = gateway_of(folder), admin_key(folder, environment)
+    if record is None or record.address is None or key is None:
+        raise NotRunningError(f"the gateway of fleet {folder.name} does not run (argosy ps)")
+    return GatewayClient(client, address=record.address, admin_key=key)
 
 
 @asynccontextmanager

@@ -1,4 +1,7 @@
-"""`argosy logs NAME`: the log files of a deployment's replicas, of one replica, of the gateway or the controller."""
+"""`argosy logs NAME`: the logs of a deployment's replicas, of one replica, of the gateway or the controller.
+
+Files of this machine are read as they are; the log of a replica elsewhere comes through the gateway that it has joined.
+"""
 
 from __future__ import annotations
 
@@ -8,66 +11,62 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from argosy.cli.tails import DistantTail, Tail
     from argosy.config.environment import Environment
+    from argosy.fleet.gateway_client import GatewayClient
+    from argosy.protocol.admin import ReplicaView
     from argosy.state import FleetFolder
+    from argosy.wire.client import Client
 
 _LOOK_SECONDS = 0.2
+_AGAIN_SECONDS = 1.0
 
 
 def logs(
     name: Annotated[str, typer.Argument(help="A deployment, a replica (smollm2.0), gateway or controller.")],
     fleet: Annotated[str | None, typer.Option(help="Which fleet, when there is more than one.")] = None,
+    url: Annotated[
+        str | None, typer.Option(help="A gateway elsewhere whose replicas are meant; its key in ARGOSY_ADMIN_KEY.")
+    ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines are written.")] = False,
     lines: Annotated[int, typer.Option("-n", "--lines", min=0, help="How many of the last lines.")] = 50,
 ) -> None:
-    """Show logs; also of a fleet that is down."""
+    """Show logs; also of a fleet that is down, and of replicas on other machines."""
+    import asyncio
+
     from argosy.cli.fleets import read_environment
 
     environment = read_environment()
-    files = _files(_folder(environment, fleet, name), name)
-    width = max(map(len, files))
-    tails = [Tail(file, f"{who.ljust(width)} | " if len(files) > 1 else "") for who, file in files.items()]
-    for tail in tails:
-        tail.last(lines)
-    if follow:
-        _follow(tails)
+    asyncio.run(_show(name, environment, fleet=fleet, url=url, follow=follow, lines=lines))
 
 
-class Tail:
-    """Reads what is appended to one file, also across its rotation by truncation."""
+async def _show(
+    name: str, environment: Environment, *, fleet: str | None, url: str | None, follow: bool, lines: int
+) -> None:
+    import asyncio
 
-    def __init__(self, path: Path, prefix: str) -> None:
-        self._path = path
-        self._prefix = prefix
-        self._offset = 0
-        self._rest = b""
+    from argosy.cli.tails import DistantTail, Tail
+    from argosy.wire.client import Client
 
-    def last(self, count: int) -> None:
-        data = self._read()
-        whole = data.splitlines()
-        if data and not data.endswith(b"\n"):
-            self._rest = whole.pop()
-        self._print(whole[-count:] if count else [])
-
-    def more(self) -> None:
-        *whole, self._rest = (self._rest + self._read()).split(b"\n")
-        self._print(whole)
-
-    def _read(self) -> bytes:
-        try:
-            with self._path.open("rb") as file:
-                if file.seek(0, 2) < self._offset:  # rotated: it was copied away and truncated
-                    self._offset = 0
-                file.seek(self._offset)
-                data = file.read()
-        except FileNotFoundError:
-            return b""
-        self._offset += len(data)
-        return data
-
-    def _print(self, lines: list[bytes]) -> None:
-        for line in lines:
-            print(f"{self._prefix}{line.decode(errors='replace')}", flush=True)
+    client = Client(proxies=environment.variables if url is not None else None)
+    try:
+        if url is not None:
+            files, elsewhere = dict[str, Path](), await _joined(_gateway_at(url, environment, client), name)
+        else:
+            folder = _folder(environment, fleet, name)
+            files, elsewhere = await _places(folder, name, environment, client)
+        names = [*files, *elsewhere]
+        width = max(map(len, names))
+        prefixes = {each: f"{each.ljust(width)} | " if len(names) > 1 else "" for each in names}
+        here = [Tail(file, prefixes[each]) for each, file in files.items()]
+        for tail in here:
+            tail.last(lines)
+        there = [DistantTail(gateway, each, prefixes[each]) for each, gateway in elsewhere.items()]
+        await asyncio.gather(*(distant.last(lines) for distant in there))
+        if follow:
+            await _follow(here, there)
+    finally:
+        await client.close()
 
 
 def _folder(environment: Environment, fleet: str | None, name: str) -> FleetFolder:
@@ -90,14 +89,30 @@ def _folder(environment: Environment, fleet: str | None, name: str) -> FleetFold
         return with_logs[0]
 
 
-def _files(folder: FleetFolder, name: str) -> dict[str, Path]:
-    from argosy.errors import InputError
+async def _places(
+    folder: FleetFolder, name: str, environment: Environment, client: Client
+) -> tuple[dict[str, Path], dict[str, GatewayClient]]:
+    """Log name → file, of those here; replica → the gateway it has joined, of those whose logs are elsewhere."""
+    from argosy.cli.fleets import gateway_client
+    from argosy.errors import InputError, NotRunningError, UpstreamError
     from argosy.state import unquoted
 
-    if found := _found(folder, name):
-        return found
-    known = sorted(unquoted(file.stem) for file in (folder.root / "logs").glob("*.log"))
-    raise InputError(f"fleet {folder.name} has no log of {name!r}; it has: {', '.join(known) or 'none'}")
+    files = _found(folder, name)
+    if name in files:
+        return files, {}
+    views: list[ReplicaView] = []
+    elsewhere: dict[str, GatewayClient] = {}
+    try:
+        gateway = gateway_client(folder, environment, client)
+        views = await gateway.replicas()
+        elsewhere = {each: gateway for each in _named(views, name) if not folder.log(each).exists()}
+    except (NotRunningError, UpstreamError):  # then what lies here is all that can be had
+        pass
+    if not files and not elsewhere:
+        here = {unquoted(file.stem) for file in (folder.root / "logs").glob("*.log")}
+        known = sorted(here | {view.id for view in views if view.worker_pid})
+        raise InputError(f"fleet {folder.name} has no log of {name!r}; it has: {', '.join(known) or 'none'}")
+    return files, elsewhere
 
 
 def _found(folder: FleetFolder, name: str) -> dict[str, Path]:
@@ -113,10 +128,62 @@ def _found(folder: FleetFolder, name: str) -> dict[str, Path]:
     return dict(sorted(replicas.items(), key=lambda item: (len(item[0]), item[0])))
 
 
-def _follow(tails: list[Tail]) -> None:
-    import time
+def _named(views: list[ReplicaView], name: str) -> list[str]:
+    """Replicas of that name or of that deployment that have a worker; a remote has none."""
+    return sorted(view.id for view in views if view.worker_pid and name in (view.id, view.deployment))
 
+
+def _gateway_at(url: str, environment: Environment, client: Client) -> GatewayClient:
+    from argosy.config.schema import check_url
+    from argosy.errors import InputError
+    from argosy.fleet.gateway_client import GatewayClient
+
+    try:
+        address = check_url(url).removesuffix("/v1")
+    except ValueError:
+        raise InputError(f"--url {url}: write a gateway's URL, such as http://127.0.0.1:8000") from None
+    if environment.admin_key is None:
+        raise InputError("logs of a gateway elsewhere want its admin key: set ARGOSY_ADMIN_KEY")
+    return GatewayClient(client, address=address, admin_key=environment.admin_key)
+
+
+async def _joined(gateway: GatewayClient, name: str) -> dict[str, GatewayClient]:
+    from argosy.errors import InputError
+
+    views = await gateway.replicas()
+    if found := _named(views, name):
+        return dict.fromkeys(found, gateway)
+    known = ", ".join(sorted(view.id for view in views if view.worker_pid))
+    raise InputError(f"no replica of {name!r} has joined that gateway; those that have: {known or 'none'}")
+
+
+async def _follow(here: list[Tail], there: list[DistantTail]) -> None:
+    """Until Ctrl-C."""
+    import asyncio
+
+    async with asyncio.TaskGroup() as group:
+        for distant in there:
+            group.create_task(_follow_distant(distant))
+        while True:
+            for tail in here:
+                tail.more()
+            await asyncio.sleep(_LOOK_SECONDS)  # the growth of a file is no event that could be awaited
+
+
+async def _follow_distant(tail: DistantTail) -> None:
+    """A gateway or a worker that is gone may be there again soon: told once, asked again."""
+    import asyncio
+    import sys
+
+    from argosy.errors import ArgosyError
+
+    trouble = ""
     while True:
-        for tail in tails:
-            tail.more()
-        time.sleep(_LOOK_SECONDS)  # the growth of a file is no event that could be awaited
+        try:
+            await tail.more()  # returns with the worker's next heartbeat: this is the pace
+            trouble = ""
+        except ArgosyError as error:
+            if not trouble:
+                print(f"argosy: {error}", file=sys.stderr, flush=True)
+            trouble = str(error)
+            await asyncio.sleep(_AGAIN_SECONDS)

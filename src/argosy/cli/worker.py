@@ -81,9 +81,9 @@ def _run(
     )
     log = folder.log(replica)
     log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    print(f"worker {replica}: joining {', '.join(gateways)} (its engine's log: {log})", flush=True)
+    print(f"worker {replica}: joining {', '.join(gateways)} (its log: {log})", flush=True)
     try:
-        return run_worker(files.spec, dataclasses.replace(environment, join_token=token))
+        return run_worker(files.spec, dataclasses.replace(environment, join_token=token), log=log)
     finally:
         shutil.rmtree(files.root, ignore_errors=True)
 

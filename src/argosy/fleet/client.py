@@ -64,21 +64,26 @@ class ControllerClient:
     async def _ask(self, method: str, path: str, body: bytes = b"") -> Answer:
         headers = {**self._headers, "content-type": "application/json"}
         answer = await self._client.request(method, f"{self._base}{path}", headers=headers, body=body, seconds=_SECONDS)
-        if answer.status == 200:
-            return answer
-        message = _message(answer)
-        if answer.status == 503:
-            raise UnavailableError(message)
-        raise InputError(message) if answer.status in (400, 404) else ArgosyError(message)
+        return checked(answer, "the controller")
+
+
+def checked(answer: Answer, who: str) -> Answer:
+    """One that says yes. Raises UnavailableError, InputError or ArgosyError with what it says instead."""
+    if answer.status == 200:
+        return answer
+    message = _message(answer, who)
+    if answer.status == 503:
+        raise UnavailableError(message)
+    raise InputError(message) if answer.status in (400, 404) else ArgosyError(message)
 
 
 def _report(answer: Answer) -> FleetReport:
     return msgspec.json.decode(answer.body, type=FleetReport)
 
 
-def _message(answer: Answer) -> str:
+def _message(answer: Answer, who: str) -> str:
     try:
         body: dict[str, Any] = msgspec.json.decode(answer.body, type=dict[str, Any])
         return str(body["error"]["message"])
     except (msgspec.DecodeError, KeyError, TypeError):
-        return f"the controller answered {answer.status}"
+        return f"{who} answered {answer.status}"

@@ -6,8 +6,9 @@ import msgspec
 from pydantic import ValidationError
 
 from argosy.config.schema import Fleet
-from argosy.errors import InputError, UpstreamError
+from argosy.errors import ArgosyError, InputError
 from argosy.fleet.desired import Desired
+from argosy.fleet.gateway_client import GatewayClient
 from argosy.fleet.launcher import LaunchedReplica
 from argosy.fleet.local import LocalLauncher
 from argosy.fleet.planner import planned_id
@@ -19,13 +20,18 @@ from argosy.protocol.replica import ReplicaState
 from argosy.state import DesiredState, FleetFolder, ProcessRecord, read_json
 from argosy.wire.client import Client
 
-_GATEWAY_SECONDS = 2.0
 _ORPHANED = "its worker is gone, and no controller runs to start another (`argosy up` does)"
 
 
 def controller_of(folder: FleetFolder) -> ProcessRecord | None:
     """The fleet's controller, when it lives."""
     record = read_json(folder.controller, ProcessRecord)
+    return record if record is not None and record.identity.alive else None
+
+
+def gateway_of(folder: FleetFolder) -> ProcessRecord | None:
+    """The fleet's gateway, when it lives."""
+    record = read_json(folder.gateway, ProcessRecord)
     return record if record is not None and record.identity.alive else None
 
 
@@ -84,8 +90,8 @@ def _absence(found: LaunchedReplica) -> Absence:
 
 
 def _gateway(folder: FleetFolder) -> ProcessReport:
-    record = read_json(folder.gateway, ProcessRecord)
-    if record is None or not record.identity.alive:
+    record = gateway_of(folder)
+    if record is None:
         return ProcessReport(state="gone")
     return ProcessReport(
         state="running", pid=record.identity.pid, address=record.address, since=record.identity.started
@@ -108,14 +114,8 @@ async def _views(folder: FleetFolder, client: Client, admin_key: str | None) -> 
     if address is None or admin_key is None:
         return []
     try:
-        answer = await client.request(
-            "GET",
-            f"{address}/argosy/v1/replicas",
-            headers={"authorization": f"Bearer {admin_key}"},
-            seconds=_GATEWAY_SECONDS,
-        )
-        return msgspec.json.decode(answer.body, type=list[ReplicaView]) if answer.status == 200 else []
-    except (UpstreamError, msgspec.DecodeError):
+        return await GatewayClient(client, address=address, admin_key=admin_key).replicas()
+    except (ArgosyError, msgspec.DecodeError):
         return []
 
 

@@ -1,10 +1,11 @@
-"""The fleet's own surface at the gateway, under /argosy/v1: heartbeats from workers, the table from the controller, and
-what is passed on to the controller. See protocol/admin.py and protocol/heartbeat.py for the formats.
+"""The fleet's own surface at the gateway, under /argosy/v1: heartbeats and logs from workers, the table from the
+controller, orders to workers, and what is passed on to the controller. See protocol/admin.py, heartbeat.py and
+replica_log.py there for the formats.
 """
 
 from __future__ import annotations
 
-import hmac
+import re
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
@@ -20,23 +21,29 @@ from argosy.config.schema import check_name
 from argosy.dispatch.dispatcher import Dispatcher
 from argosy.errors import (
     BadRequestError,
+    NotFoundError,
     TooLargeError,
     UnauthorizedError,
     UnavailableError,
     UpstreamError,
 )
 from argosy.gateway.auth import Gatekeeper
+from argosy.gateway.orders import Orders
 from argosy.protocol import heartbeat as beat
+from argosy.protocol import replica_log
 from argosy.protocol.admin import FleetTable, TableAnswer
+from argosy.protocol.replica import ReplicaStatus
 from argosy.registry.registry import Registry
 from argosy.wire.client import Client
 
 TABLE_PATH = "/argosy/v1/table"
 LONGEST_BODY_BYTES = 4 * 1024 * 1024
 CONTROLLER_SECONDS = 60.0
+_LINES = 50  # of a log, where nobody says how many
 
 T = TypeVar("T")
 _HEARTBEAT = msgspec.json.Decoder(beat.Heartbeat)
+_LOG_PART = msgspec.json.Decoder(replica_log.LogPart)
 _TABLE = msgspec.json.Decoder(FleetTable)
 
 
@@ -47,6 +54,7 @@ class FleetSurface:
     registry: Registry
     dispatcher: Dispatcher
     gatekeeper: Gatekeeper
+    orders: Orders
     join_token: str
     client: Client
     clock: Callable[[], float]
@@ -58,6 +66,9 @@ class FleetSurface:
             Route(beat.PATH, self.heartbeat, methods=["POST"]),
             Route(TABLE_PATH, self.table, methods=["PUT"]),
             Route("/argosy/v1/replicas", self.replicas, methods=["GET"]),
+            Route("/argosy/v1/replicas/drain/{id:path}", self.drain, methods=["POST"]),
+            Route(replica_log.PATH, self.log_part, methods=["POST"]),
+            Route(f"{replica_log.PATH}/{{id:path}}", self.log, methods=["GET"]),
             Route("/argosy/v1/fleet", self.pass_on, methods=["GET", "PUT"]),
             Route("/argosy/v1/fleet/{rest:path}", self.pass_on, methods=["GET", "POST"]),
         ]
@@ -66,12 +77,7 @@ class FleetSurface:
         await self.client.close()
 
     async def heartbeat(self, request: Request) -> Response:
-        body = await _body(request)
-        signature = request.headers.get(beat.SIGNATURE_HEADER, "")
-        if not hmac.compare_digest(signature.encode(), beat.sign(body, self.join_token).encode()):
-            raise UnauthorizedError(
-                "This heartbeat is not signed with the fleet's join token.", code="wrong_join_token"
-            )
+        body = await self._signed_body(request, "heartbeat")
         told = _decoded(_HEARTBEAT, body)
         skew = (time.time_ns() - told.seq) / 1e9
         if abs(skew) > beat.LONGEST_SKEW_SECONDS:
@@ -80,17 +86,48 @@ class FleetSurface:
                 " set the clocks of worker and gateway right."
             )
         _check_names(told)
-        self.registry.apply_heartbeat(told, self.clock())
+        heard = self.registry.apply_heartbeat(told, self.clock())
         # Also for one that was overtaken by a later one: 0 would tell a draining worker that it may end.
         replica = self.registry.replicas.get(told.status.id)
         deployment = self.registry.find(told.deployment.name)
-        stopped = deployment is not None and deployment.record.stopped
+        commands, logs = self.orders.due(told.status) if heard is not None else ([], [])
+        if deployment is not None and deployment.record.stopped:
+            commands = [beat.Command.DRAIN, *commands]
         answer = beat.HeartbeatAnswer(
             gateways=self.registry.table.gateways,
             in_flight=replica.in_flight if replica is not None else 0,
-            commands=["drain"] if stopped else [],
+            commands=commands,
+            logs=logs,
         )
-        return as_json(answer)
+        if not answer.asks:
+            return as_json(answer)
+        said = msgspec.json.encode(answer)
+        headers = {beat.SIGNATURE_HEADER: beat.sign_answer(said, told.seq, self.join_token)}
+        return Response(said, headers=headers, media_type="application/json")
+
+    async def log_part(self, request: Request) -> Response:
+        self.orders.take(_decoded(_LOG_PART, await self._signed_body(request, "part of a log")))
+        return as_json({})
+
+    async def log(self, request: Request) -> Response:
+        """As the worker has it in its file, whatever bytes an engine has written."""
+        self._check_admin(request)
+        worker = self._worker(request.path_params["id"])
+        if (after := _number(request, "after")) is not None:
+            part = await self.orders.log(worker, after=after)
+        else:
+            lines = _number(request, "lines")
+            lines = _LINES if lines is None else min(lines, replica_log.MOST_LINES)
+            part = await self.orders.log(worker, lines=lines)
+        headers = {replica_log.END_HEADER: str(part.end), "x-content-type-options": "nosniff"}
+        return Response(part.data, headers=headers, media_type="text/plain")
+
+    async def drain(self, request: Request) -> Response:
+        self._check_admin(request)
+        now = request.query_params.get("now") == "1"
+        worker = self._worker(request.path_params["id"])
+        await self.orders.command(worker, beat.Command.STOP if now else beat.Command.DRAIN)
+        return as_json({})
 
     async def table(self, request: Request) -> Response:
         self._check_admin(request)
@@ -149,6 +186,23 @@ class FleetSurface:
         kind = answer.headers.get("content-type", "application/json")
         return StreamingResponse(chunks(), answer.status, media_type=kind)
 
+    def _worker(self, replica: str) -> ReplicaStatus:
+        """What the worker of that replica said last. Raises NotFoundError, BadRequestError."""
+        found = self.registry.replicas.get(replica)
+        if found is None:
+            known = ", ".join(self.registry.replicas) or "none"
+            raise NotFoundError(f"No replica {replica!r} has joined this gateway; those that have: {known}.")
+        if found.remote is not None:
+            raise BadRequestError(f"{replica} is a remote: it has no worker here, and its log is where it runs.")
+        return found.status
+
+    async def _signed_body(self, request: Request, what: str) -> bytes:
+        """Raises UnauthorizedError."""
+        body = await _body(request)
+        if not beat.is_signed(request.headers.get(beat.SIGNATURE_HEADER, ""), beat.sign(body, self.join_token)):
+            raise UnauthorizedError(f"This {what} is not signed with the fleet's join token.", code="wrong_join_token")
+        return body
+
     def _check_admin(self, request: Request) -> None:
         self.gatekeeper.check_admin(request.headers.get("authorization", "").encode())
 
@@ -161,6 +215,16 @@ async def _body(request: Request) -> bytes:
             raise TooLargeError(f"At most {LONGEST_BODY_BYTES} bytes are taken here.")
         parts.append(part)
     return b"".join(parts)
+
+
+def _number(request: Request, name: str) -> int | None:
+    """Of the query string, where it is there. Raises BadRequestError."""
+    given = request.query_params.get(name)
+    if given is None:
+        return None
+    if not re.fullmatch(r"\d{1,15}", given, re.ASCII):
+        raise BadRequestError(f"?{name}= wants a whole number; got {given!r}.")
+    return int(given)
 
 
 def _decoded(decoder: msgspec.json.Decoder[T], body: bytes) -> T:

@@ -4,6 +4,8 @@ Everything here wants the admin key (`authorization: Bearer …`).
 
     PUT  /argosy/v1/table            gateway     FleetTable → TableAnswer, from the controller, once a second
     GET  /argosy/v1/replicas         gateway     list[ReplicaView]: its registry
+    GET  /argosy/v1/logs/REPLICA     gateway     text, by the replica's worker: see protocol/replica_log.py
+    POST /argosy/v1/replicas/drain/REPLICA   gateway   → {}, when its worker is told; ?now=1: it ends at once
     *    /argosy/v1/fleet/…          gateway     passed on to the controller:
     GET  /argosy/v1/fleet            controller  FleetReport
     PUT  /argosy/v1/fleet            controller  FleetRequest → FleetReport: apply another fleet file

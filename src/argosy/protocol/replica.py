@@ -58,6 +58,7 @@ class ReplicaStatus(msgspec.Struct, frozen=True, kw_only=True):
     node: str = ""
     devices: list[str] = []
     address: str | None = None  # http://127.0.0.1:41234: where requests go; None until the engine listens
+    worker: str = ""  # drawn at random at every start of the worker: commands are for one of them
     worker_pid: int = 0
     engine_pid: int | None = None
     memory_bytes: int | None = None  # of the engine and all below it; None: not known

@@ -14,6 +14,7 @@ import logging
 import re
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TextIO
 
 _FIELDS = "argosy_fields"  # the attribute of a LogRecord that carries the fields of an event
@@ -72,9 +73,12 @@ def is_event_line(line: str) -> bool:
     return _EVENT_LINE.match(line) is not None
 
 
-def configure(*, level: int = logging.INFO, stream: TextIO | None = None) -> None:
-    """Sends every log line of this process to `stream` (default: stdout). Called once, by app.py."""
-    handler = logging.StreamHandler(stream or sys.stdout)
-    handler.setFormatter(EventFormatter())
-    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+def configure(also: Path | None = None, *, level: int = logging.INFO, stream: TextIO | None = None) -> None:
+    """Sends every log line of this process to `stream` (default: stdout) and a file `also`. Called once, by app.py."""
+    handlers: list[logging.Handler] = [logging.StreamHandler(stream or sys.stdout)]
+    if also is not None:
+        handlers.append(logging.FileHandler(also, mode="a", encoding="utf-8"))  # appends, also after a rotation
+    for handler in handlers:
+        handler.setFormatter(EventFormatter())
+    logging.basicConfig(level=logging.WARNING, handlers=handlers, force=True)
     logging.getLogger("argosy").setLevel(level)

@@ -20,11 +20,15 @@ from argosy.protocol.heartbeat import (
     LEASE_SECONDS,
     PATH,
     SIGNATURE_HEADER,
+    Command,
     Heartbeat,
     HeartbeatAnswer,
+    is_signed,
     sign,
+    sign_answer,
 )
 from argosy.protocol.replica import ReplicaState, ReplicaStatus
+from argosy.protocol.replica_log import LogQuery
 from argosy.telemetry.logging import EventLog
 from argosy.wire.client import Client
 from argosy.worker.board import Board
@@ -68,6 +72,8 @@ class Announcer:
         listeners: Listeners,
         gateways: Iterable[str],
         on_drain: Callable[[], None],
+        on_stop: Callable[[], None],
+        on_log_query: Callable[[str, LogQuery], None],
     ) -> None:
         self._client = client
         self._join_token = join_token
@@ -75,6 +81,8 @@ class Announcer:
         self._board = board
         self._listeners = listeners
         self._on_drain = on_drain
+        self._on_stop = on_stop
+        self._on_log_query = on_log_query
         self._seq = 0
         self._gateways = {url: _Gateway(url) for url in map(_normal, gateways)}
         self._heard = asyncio.Condition()
@@ -125,7 +133,7 @@ class Announcer:
             gateway.in_flight = answer.in_flight
             gateway.knows_of_drain = status.state == ReplicaState.DRAINING
             self._note(gateway, "")
-            self._follow(answer)
+            self._follow(gateway.url, answer)
         async with self._heard:
             self._heard.notify_all()
 
@@ -134,29 +142,38 @@ class Announcer:
             # Where this gateway reaches the engine: itself on this machine, else by a listener on the right interface.
             status = msgspec.structs.replace(status, address=await self._listeners.address_for(url, status.address))
         self._seq = max(self._seq + 1, time.time_ns())
-        body = msgspec.json.encode(Heartbeat(seq=self._seq, status=status, deployment=self._deployment))
+        seq = self._seq
+        body = msgspec.json.encode(Heartbeat(seq=seq, status=status, deployment=self._deployment))
         headers = {"content-type": "application/json", SIGNATURE_HEADER: sign(body, self._join_token)}
         answer = await self._client.request("POST", f"{url}{PATH}", headers=headers, body=body, seconds=seconds)
         if answer.status != 200:
             cure = ": is its join token another one?" if answer.status in (401, 403) else ""
             raise UpstreamError(f"{url} answered a heartbeat with status {answer.status}{cure}")
-        return msgspec.json.decode(answer.body, type=HeartbeatAnswer)
+        told = msgspec.json.decode(answer.body, type=HeartbeatAnswer)
+        signature = answer.headers.get(SIGNATURE_HEADER, "")
+        if told.asks and not is_signed(signature, sign_answer(answer.body, seq, self._join_token)):
+            raise UpstreamError(f"{url} gave an order that is not signed with the fleet's join token: not followed")
+        return told
 
-    def _follow(self, answer: HeartbeatAnswer) -> None:
+    def _follow(self, url: str, answer: HeartbeatAnswer) -> None:
         wanted = list(map(_normal, answer.gateways))
         if wanted and set(wanted) != set(self._gateways):
-            for url in set(self._gateways) - set(wanted):
-                left = self._gateways.pop(url)
-                _log.info("gateway.left", gateway=url)
+            for old in set(self._gateways) - set(wanted):
+                left = self._gateways.pop(old)
+                _log.info("gateway.left", gateway=old)
                 if left.task is not None:
                     left.task.cancel()
-            for url in wanted:
-                if url not in self._gateways:
-                    self._gateways[url] = _Gateway(url)
-                    _log.info("gateway.joined", gateway=url)
+            for new in wanted:
+                if new not in self._gateways:
+                    self._gateways[new] = _Gateway(new)
+                    _log.info("gateway.joined", gateway=new)
             self._moved.set()
-        if "drain" in answer.commands:
+        if Command.DRAIN in answer.commands:
             self._on_drain()
+        if Command.STOP in answer.commands:
+            self._on_stop()
+        for query in answer.logs:
+            self._on_log_query(url, query)
 
     def _note(self, gateway: _Gateway, trouble: str) -> None:
         """A line when it changes between heard and not heard, none for each attempt."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import secrets
 import signal
 import socket
 import time
@@ -38,6 +39,7 @@ from argosy.worker.engine_process import end_leftovers
 from argosy.worker.guard import become_subreaper
 from argosy.worker.incarnation import Blueprint, Incarnation, Patience
 from argosy.worker.listener import Listeners, Target
+from argosy.worker.log_courier import LogCourier
 from argosy.worker.memory import keep_measured
 from argosy.worker.reservations import Reservations
 
@@ -95,6 +97,7 @@ class Worker:
                 since=time.time(),
                 node=spec.node or socket.gethostname(),
                 devices=spec.devices,
+                worker=secrets.token_hex(8),
                 worker_pid=os.getpid(),
                 concurrency=self._deployment.concurrency or self._slots,
                 weight=self._deployment.weight,
@@ -103,6 +106,7 @@ class Worker:
                 health=engine.health(self._deployment),
             ),
         )
+        self._courier = LogCourier(client=client, join_token=join_token, replica=spec.id, file=self._log_file)
         self._listeners = Listeners(client, self._target)
         self._announcer = Announcer(
             client=client,
@@ -112,6 +116,8 @@ class Worker:
             listeners=self._listeners,
             gateways=spec.gateways,
             on_drain=self.drain,
+            on_stop=self.stop_now,
+            on_log_query=self._courier.ask,
         )
         self._incarnation: Incarnation | None = None
         self._drain_asked = asyncio.Event()
@@ -125,8 +131,10 @@ class Worker:
 
     def stop_now(self) -> None:
         """Wait for nothing."""
-        self._drain_asked.set()
-        self._hurried.set()
+        if not self._hurried.is_set():
+            _log.info("replica.stop_asked", replica=self._spec.id)
+            self._drain_asked.set()
+            self._hurried.set()
 
     async def run(self) -> int:
         """Until stopped (0) or failed (1): the exit code."""
@@ -135,6 +143,7 @@ class Worker:
             _log.warning("replica.leftovers_killed", replica=self._spec.id, processes=killed)
         async with _background(
             self._announcer.run(),
+            self._courier.run(),
             RotatingLog(self._log_file).keep_small(),
             keep_measured(self._board, self._engine_pids),
             self._heed_amendments(),

@@ -11,7 +11,7 @@ from argosy.cli import _COMMANDS
 from argosy.cli.fleets import fleet_folder, running_fleet
 from argosy.cli.follow import example
 from argosy.cli.gateway import served_alone
-from argosy.cli.logs import Tail
+from argosy.cli.tails import Tail
 from argosy.cli.up import wanted_fleet
 from argosy.config.environment import Environment
 from argosy.errors import InputError, NotRunningError
