@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from argosy.gateway.app import Gateway
     from argosy.gateway.call import Call, Visit
     from argosy.gateway.keys import ClientKeys
+    from argosy.telemetry.logging import LogFormat
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class GatewaySettings:
     table: FleetTable  # what it knows at its start
     cors_origins: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
+    log_format: LogFormat = "text"
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def run_gateway(
     from argosy.telemetry import logging  # noqa: PLC0415
     from argosy.wire.serving import listen  # noqa: PLC0415
 
-    logging.configure()
+    logging.configure(log_format=settings.log_format)
     listener = listen(settings.host, settings.port)
     import uvloop  # noqa: PLC0415
 
@@ -191,7 +193,7 @@ async def _serve_gateway(
         admin_key=environment.admin_key or folder.make_secret("admin_key"),
         join_token=environment.join_token or folder.make_secret("join_token"),
     )
-    access_log = AccessLog(sys.stdout)
+    access_log = AccessLog(sys.stdout, settings.log_format)
     gateway = compose_gateway(
         settings,
         secrets,
@@ -254,6 +256,7 @@ def gateway_settings(fleet: Fleet, folder: FleetFolder, environment: Environment
         table=table,
         cors_origins=settings.cors_origins,
         trusted_proxies=settings.trusted_proxies,
+        log_format=settings.log_format,
     )
 
 

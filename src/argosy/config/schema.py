@@ -159,6 +159,7 @@ class Gateway(Settings):
         description="file with client keys: plain, one a line, or YAML with names and limits, as `argosy key new` "
         "writes it; read again when it changes. Those of ARGOSY_API_KEY hold too",
     )
+    log_format: Literal["text", "json"] = Field("text", description="of the lines in the gateway's log")
     max_body_mib: Annotated[int, Field(ge=1, le=1024), NO_TRUTH] = Field(32, description="larger requests get 413")
     allowed_hosts: tuple[str, ...] = Field(
         (),

@@ -7,7 +7,7 @@ import time
 from typing import TextIO
 
 from argosy.gateway.call import Call, Visit
-from argosy.telemetry.logging import field_text
+from argosy.telemetry.logging import LogFormat, field_text, json_line
 
 FLUSH_SECONDS = 0.2
 
@@ -15,16 +15,27 @@ FLUSH_SECONDS = 0.2
 class AccessLog:
     """Prompts, answers and keys never appear."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, log_format: LogFormat = "text") -> None:
         self._stream = stream
+        self._json = log_format == "json"
         self._lines: list[str] = []
         self._second = 0
         self._stamp = ""
 
     def write(self, call: Call) -> None:
-        self._add(self._line(call, time.time()))
+        self._add(self._json_line(call, time.time()) if self._json else self._line(call, time.time()))
 
     def write_visit(self, visit: Visit) -> None:
+        if self._json:
+            fields = {
+                "id": visit.request_id.decode("latin-1"),
+                "method": visit.method,
+                "path": visit.path,
+                "status": visit.status,
+                "ms": _ms(visit.seconds),
+            }
+            self._add(json_line(self._stamped(time.time()), "INFO", "request", fields) + "\n")
+            return
         self._add(
             f"{self._stamped(time.time())} INFO request id={visit.request_id.decode('latin-1')}"
             f" method={field_text(visit.method)} path={field_text(visit.path)} status={visit.status}"
@@ -58,7 +69,7 @@ class AccessLog:
             f" replica={call.replica or '-'} ms={(call.ended_at - call.arrived_at) * 1000:.1f}"
         )
         if call.leased_at:
-            line += f" queued_ms={(call.leased_at - call.arrived_at) * 1000:.1f}"
+            line += f" queued_ms={call.queued_seconds * 1000:.1f}"
         if call.answered_at and call.stream:
             line += f" first_ms={(call.answered_at - call.arrived_at) * 1000:.1f}"
         if call.attempts > 1:
@@ -68,3 +79,32 @@ class AccessLog:
         if call.error:
             line += f" error={field_text(call.error)}"
         return line + "\n"
+
+    def _json_line(self, call: Call, now: float) -> str:
+        """The same; what is not known is left out."""
+        fields: dict[str, object] = {
+            "id": call.request_id.decode("latin-1"),
+            "path": call.path,
+            "status": call.status,
+            "client": call.client,
+            "key": call.principal,
+            "model": call.model,
+            "replica": call.replica,
+            "ms": _ms(call.ended_at - call.arrived_at),
+        }
+        if call.leased_at:
+            fields["queued_ms"] = _ms(call.queued_seconds)
+        if call.answered_at and call.stream:
+            fields["first_ms"] = _ms(call.answered_at - call.arrived_at)
+        if call.attempts > 1:
+            fields["attempts"] = call.attempts
+        if call.usage is not None:
+            fields["tokens_in"], fields["tokens_out"] = call.usage.prompt_tokens, call.usage.completion_tokens
+        if call.error:
+            fields["error"] = call.error
+        told = {name: value for name, value in fields.items() if value != ""}
+        return json_line(self._stamped(now), "INFO", "request", told) + "\n"
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 1)

@@ -5,6 +5,10 @@
 The standard library's logging lies under it, so lines of uvicorn and other libraries come out in the same shape:
 
     2026-01-02T03:04:05.678Z WARNING log logger=uvicorn.error message="Invalid HTTP request received."
+
+As JSON, for what collects logs, the same line is
+
+    {"time":"2026-01-02T03:04:05.678Z","level":"INFO","event":"engine.ready","replica":"smollm2.0","seconds":2.4}
 """
 
 from __future__ import annotations
@@ -13,10 +17,14 @@ import json
 import logging
 import re
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TextIO
+from typing import Literal, TextIO
 
+import msgspec
+
+LogFormat = Literal["text", "json"]
 _FIELDS = "argosy_fields"  # the attribute of a LogRecord that carries the fields of an event
 _EVENT_LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z [A-Z]+ ")
 _PLAIN_VALUE = re.compile(r"[^\s\"=\\\x00-\x1f\x7f]+")
@@ -45,19 +53,42 @@ class EventLog:
         self._logger.log(level, "%s", event, extra={_FIELDS: fields}, exc_info=exc_info)
 
 
-class EventFormatter(logging.Formatter):
+class TextFormatter(logging.Formatter):
     """One line per record; a traceback follows on lines of its own."""
 
     def format(self, record: logging.LogRecord) -> str:
-        fields: dict[str, object] | None = getattr(record, _FIELDS, None)
-        event = record.getMessage()
-        if fields is None:  # a library's
-            event, fields = "log", {"logger": record.name, "message": event}
-        at = datetime.fromtimestamp(record.created, UTC)
-        words = [f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03d}Z", record.levelname, event]
-        words += [f"{name}={field_text(value)}" for name, value in fields.items() if value is not None]
-        line = " ".join(words)
+        event, fields = _told(record)
+        words = [f"{name}={field_text(value)}" for name, value in fields.items()]
+        line = " ".join([_time(record), record.levelname, event, *words])
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+class JsonFormatter(logging.Formatter):
+    """One line per record, whatever is in it; a traceback is a field."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        event, fields = _told(record)
+        if record.exc_info:
+            fields = {**fields, "traceback": self.formatException(record.exc_info)}
+        return json_line(_time(record), record.levelname, event, fields)
+
+
+def _told(record: logging.LogRecord) -> tuple[str, dict[str, object]]:
+    """(event, fields); a library's message is one of its fields."""
+    fields: dict[str, object] | None = getattr(record, _FIELDS, None)
+    if fields is None:
+        return "log", {"logger": record.name, "message": record.getMessage()}
+    return record.getMessage(), {name: value for name, value in fields.items() if value is not None}
+
+
+def _time(record: logging.LogRecord) -> str:
+    at = datetime.fromtimestamp(record.created, UTC)
+    return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03d}Z"
+
+
+def json_line(time: str, level: str, event: str, fields: Mapping[str, object]) -> str:
+    """Without its line end. What JSON has no word for, a path for one, becomes its text."""
+    return msgspec.json.encode({"time": time, "level": level, "event": event, **fields}, enc_hook=str).decode()
 
 
 def field_text(value: object) -> str:
@@ -73,12 +104,18 @@ def is_event_line(line: str) -> bool:
     return _EVENT_LINE.match(line) is not None
 
 
-def configure(also: Path | None = None, *, level: int = logging.INFO, stream: TextIO | None = None) -> None:
+def configure(
+    also: Path | None = None,
+    *,
+    level: int = logging.INFO,
+    stream: TextIO | None = None,
+    log_format: LogFormat = "text",
+) -> None:
     """Sends every log line of this process to `stream` (default: stdout) and a file `also`. Called once, by app.py."""
     handlers: list[logging.Handler] = [logging.StreamHandler(stream or sys.stdout)]
     if also is not None:
         handlers.append(logging.FileHandler(also, mode="a", encoding="utf-8"))  # appends, also after a rotation
     for handler in handlers:
-        handler.setFormatter(EventFormatter())
+        handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
     logging.basicConfig(level=logging.WARNING, handlers=handlers, force=True)
     logging.getLogger("argosy").setLevel(level)

@@ -2,19 +2,22 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import re
+
+import pytest
 
 from argosy.gateway.access_log import AccessLog
 from argosy.gateway.call import Call, Visit
 from argosy.protocol.deployment import DeploymentRecord
 from argosy.protocol.openai import CHAT, Usage
 from argosy.registry.records import Deployment
-from argosy.telemetry.logging import is_event_line
+from argosy.telemetry.logging import LogFormat, is_event_line
 
 
-async def line_of(call: Call) -> str:
+async def line_of(call: Call, log_format: LogFormat = "text") -> str:
     stream = io.StringIO()
-    log = AccessLog(stream)
+    log = AccessLog(stream, log_format)
     log.write(call)
     log.flush()
     lines = stream.getvalue().splitlines()
@@ -22,32 +25,64 @@ async def line_of(call: Call) -> str:
     return lines[0]
 
 
+FULL = Call(
+    b"req-1",
+    CHAT,
+    arrived_at=10.0,
+    principal="key-1",
+    client="10.0.0.9",
+    model="m",
+    stream=True,
+    deployment=Deployment(DeploymentRecord(name="m", revision=1)),
+    replica="m.0",
+    attempts=2,
+    leased_at=10.002,
+    queued_seconds=0.001,
+    answered_at=10.5,
+    ended_at=11.0,
+    status=200,
+    error="it broke",
+    usage=Usage(7, 2),
+)
+
+
 async def test_a_request_is_one_line_with_all_that_is_known_of_it() -> None:
-    deployment = Deployment(DeploymentRecord(name="m", revision=1))
-    line = await line_of(
-        Call(
-            b"req-1",
-            CHAT,
-            arrived_at=10.0,
-            principal="key-1",
-            client="10.0.0.9",
-            model="m",
-            stream=True,
-            deployment=deployment,
-            replica="m.0",
-            attempts=2,
-            leased_at=10.001,
-            answered_at=10.5,
-            ended_at=11.0,
-            status=200,
-            usage=Usage(7, 2),
-        )
-    )
+    line = await line_of(FULL)
     assert is_event_line(line)
     assert re.sub(r"^\S+ ", "", line) == (
         "INFO request id=req-1 path=/v1/chat/completions status=200 client=10.0.0.9 key=key-1 model=m replica=m.0"
-        " ms=1000.0 queued_ms=1.0 first_ms=500.0 attempts=2 tokens_in=7 tokens_out=2"
+        ' ms=1000.0 queued_ms=1.0 first_ms=500.0 attempts=2 tokens_in=7 tokens_out=2 error="it broke"'
     )
+
+
+async def test_as_json_it_has_the_same_fields_in_their_types() -> None:
+    told = json.loads(await line_of(FULL, "json"))
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", told.pop("time"))
+    assert told == {
+        "level": "INFO",
+        "event": "request",
+        "id": "req-1",
+        "path": "/v1/chat/completions",
+        "status": 200,
+        "client": "10.0.0.9",
+        "key": "key-1",
+        "model": "m",
+        "replica": "m.0",
+        "ms": 1000.0,
+        "queued_ms": 1.0,
+        "first_ms": 500.0,
+        "attempts": 2,
+        "tokens_in": 7,
+        "tokens_out": 2,
+        "error": "it broke",
+    }
+    assert set(told) - {"level", "event"} == set(re.findall(r" (\w+)=", await line_of(FULL)))
+
+
+async def test_as_json_what_is_not_known_is_left_out() -> None:
+    refused = Call(b"req-1", CHAT, arrived_at=1.0, ended_at=2.0, status=401, error="no")
+    told = json.loads(await line_of(refused, "json"))
+    assert set(told) == {"time", "level", "event", "id", "path", "status", "ms", "error"}
 
 
 async def test_a_client_cannot_write_lines_of_its_own() -> None:
@@ -72,8 +107,29 @@ async def test_a_visit_is_one_line_whatever_its_path_holds() -> None:
     ]
 
 
-async def test_prompts_never_appear() -> None:
-    assert "secret" not in await line_of(Call(b"req-1", CHAT, arrived_at=1.0, body=b'{"messages":"secret"}'))
+async def test_a_visit_as_json_is_one_line_whatever_its_path_holds() -> None:
+    stream = io.StringIO()
+    log = AccessLog(stream, "json")
+    log.write_visit(Visit(b"req-2", "GET", "/no\n2026 INFO x", 404, 0.0123))
+    log.flush()
+    assert stream.getvalue().count("\n") == 1
+    told = json.loads(stream.getvalue())
+    assert told.pop("time")
+    assert told == {
+        "level": "INFO",
+        "event": "request",
+        "id": "req-2",
+        "method": "GET",
+        "path": "/no\n2026 INFO x",
+        "status": 404,
+        "ms": 12.3,
+    }
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+async def test_prompts_never_appear(log_format: LogFormat) -> None:
+    asked = Call(b"req-1", CHAT, arrived_at=1.0, body=b'{"messages":"secret"}')
+    assert "secret" not in await line_of(asked, log_format)
 
 
 async def test_lines_are_written_without_being_asked_for() -> None:
