@@ -122,7 +122,7 @@ def compose_gateway(
     )
     addresses = ClientAddresses(settings.trusted_proxies)
     throughput = Throughput(clock)
-    requests = RequestMetrics(gatekeeper)
+    requests = RequestMetrics()
 
     def ended(call: Call) -> None:
         throughput.ended(call)

@@ -5,7 +5,6 @@ Plain numbers, as this is on the path of every request: an observation of promet
 
 from __future__ import annotations
 
-from argosy.gateway.auth import Gatekeeper
 from argosy.gateway.call import Call
 from argosy.telemetry.histogram import Histogram
 
@@ -58,8 +57,7 @@ class Account:
 class RequestMetrics:
     """`timings` by deployment, `accounts` by deployment and key; "" is no deployment, no key."""
 
-    def __init__(self, gatekeeper: Gatekeeper) -> None:
-        self._gatekeeper = gatekeeper
+    def __init__(self) -> None:
         self.timings: dict[str, Timings] = {}
         self.accounts: dict[tuple[str, str], Account] = {}
 
@@ -67,7 +65,7 @@ class RequestMetrics:
         """On every request's end."""
         deployment = call.deployment
         name = "" if deployment is None else deployment.record.name
-        key = call.principal if self._gatekeeper.wants_key else ""  # else it is no name, or one of many addresses
+        key = "" if call.principal == call.client else call.principal  # of addresses there is no end
         account = self.accounts.get((name, key)) or self._open(name, key)
         status = call.status
         account.by_status[status] = account.by_status.get(status, 0) + 1

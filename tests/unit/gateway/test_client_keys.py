@@ -9,7 +9,7 @@ from argosy.config.client_keys import ClientKey, add_key, digest, numbered, read
 from argosy.errors import InputError
 from argosy.gateway.keys import ClientKeys, KeyWatch, client_keys, is_loopback
 from argosy.state import FleetFolder
-from argosy.telemetry.logging import EventFormatter
+from argosy.telemetry.logging import TextFormatter
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def test_a_broken_or_missing_file_keeps_the_keys_and_is_told_once(
     file.unlink()
     for _ in range(3):
         assert watch.look(file) is None
-    told = [EventFormatter().format(record) for record in caplog.records]
+    told = [TextFormatter().format(record) for record in caplog.records]
     assert len(told) == 2
     assert "keys.alice.sha256: must be the SHA-256" in told[0] and "cannot be read" in told[1]
     file.write_text(whole)

@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import pytest
 
-from argosy.config.client_keys import numbered
-from argosy.gateway.auth import Gatekeeper
 from argosy.gateway.call import Call
 from argosy.gateway.request_metrics import MOST_PENDING, RequestMetrics
 from argosy.protocol.deployment import DeploymentRecord
@@ -15,7 +13,7 @@ DEPLOYMENT = Deployment(DeploymentRecord(name="m", revision=1))
 
 @pytest.fixture
 def metrics() -> RequestMetrics:
-    return RequestMetrics(Gatekeeper(numbered(["key-a"]), "admin", ()))
+    return RequestMetrics()
 
 
 def served(*, stream: bool = False, tokens: int = 5) -> Call:
@@ -59,6 +57,14 @@ def test_without_a_scrape_no_more_than_a_thousand_observations_are_kept(metrics:
     metrics.settle()
     assert timings.total.counts[-1] == timings.queue.counts[-1] == 2 * MOST_PENDING + 1
     assert metrics.accounts["m", "key-1"].by_status == {200: 2 * MOST_PENDING + 1}
+
+
+def test_a_client_without_a_key_is_not_counted_by_its_address(metrics: RequestMetrics) -> None:
+    for address in ("10.0.0.1", "10.0.0.2"):
+        call = served()
+        call.principal = call.client = address
+        metrics.ended(call)
+    assert list(metrics.accounts) == [("m", "")]
 
 
 def test_a_request_that_met_no_replica_is_counted_but_not_timed(metrics: RequestMetrics) -> None:
