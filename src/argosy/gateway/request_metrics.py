@@ -79,11 +79,11 @@ class RequestMetrics:
             return  # quick failures would make a slow model look quick
         timings.total.observe(call.ended_at - call.arrived_at)
         timings.gateway.observe(call.gateway_seconds)
-        tokens = 0
+        tokens = call.events  # of a stream that was cut, or whose engine tells nothing: a token each
         if (usage := call.usage) is not None:
             tokens = usage.completion_tokens
             account.prompt_tokens += usage.prompt_tokens
-            account.generation_tokens += tokens
+        account.generation_tokens += tokens
         if call.stream:
             timings.first_token.observe(call.answered_at - call.arrived_at)
             if tokens > 1:

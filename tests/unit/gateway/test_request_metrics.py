@@ -48,6 +48,15 @@ def test_time_between_tokens_is_a_mean_of_those_after_the_first(metrics: Request
     assert timings.total.counts[-1] == 3
 
 
+def test_the_events_of_a_stream_without_usage_count_as_its_tokens(metrics: RequestMetrics) -> None:
+    cut = served(stream=True)
+    cut.usage, cut.events = None, 3
+    metrics.ended(cut)
+    metrics.settle()
+    assert (metrics.accounts["m", "key-1"].prompt_tokens, metrics.accounts["m", "key-1"].generation_tokens) == (0, 3)
+    assert metrics.timings["m"].between_tokens.sum == pytest.approx(1.9995 / 2)
+
+
 def test_without_a_scrape_no_more_than_a_thousand_observations_are_kept(metrics: RequestMetrics) -> None:
     for _ in range(2 * MOST_PENDING + 1):
         metrics.ended(served())
