@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,8 +16,9 @@ from argosy.processes.identity import ProcessIdentity, wait_gone
 from argosy.protocol.heartbeat import HeartbeatAnswer, engine_key
 from argosy.protocol.replica import ReplicaStatus
 from argosy.protocol.replica_log import LogQuery
-from argosy.state import FleetFolder, read_json
+from argosy.state import FleetFolder, read_json, write_json
 from argosy.wire.client import Client
+from argosy.worker.reservations import Reservation
 
 ECHO: dict[str, Any] = {"engine": "echo", "options": {"slots": 3}}
 
@@ -184,6 +186,27 @@ async def test_what_can_never_start_fails_at_once_and_everybody_hears_why(folder
         assert await stage.ends() == 1
         assert stage.status.state == door.heard[-1].status.state == "failed"
         assert "there is no such program" in stage.status.reason
+
+
+async def test_a_replica_without_room_starts_once_another_has_made_some(folder: FleetFolder, door: Gateway) -> None:
+    (folder.root.parent / "w.gguf").write_bytes(b"GGUF" * 100)
+    other = folder.reservations / "other@a.0.json"
+    everything = Reservation(
+        replica="a.0", worker=ProcessIdentity.own(), weights="other", weights_bytes=0, cache_bytes=1 << 60
+    )
+    write_json(other, everything)
+    config = {
+        "source": str(folder.root.parent / "w.gguf"),
+        "command": [sys.executable, "-m", "http.server", "{port}", "--bind", "127.0.0.1"],
+        "ready": "/",
+    }
+    async with worker(folder, [door.url], config) as stage:
+        refused = await door.hears(lambda status: status.state == "backoff")
+        assert "are available here, beside what other replicas are to take" in refused.reason
+        other.unlink()
+        assert (await door.hears(ready)).restarts == 0
+        stage.process.send_signal(signal.SIGTERM)
+        assert await stage.ends() == 0
 
 
 async def test_a_source_that_is_gone_fails_at_once(folder: FleetFolder, door: Gateway) -> None:

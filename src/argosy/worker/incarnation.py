@@ -228,4 +228,4 @@ def _reserve(blueprint: Blueprint, context: EngineContext, memory: ExitStack) ->
             blueprint.reservations.reserved(blueprint.replica, need, available_bytes=available, limit_bytes=limit)
         )
     except NoRoomError as error:
-        raise EngineError(f"{blueprint.replica} {error}", permanent=error.fits_never) from None
+        raise NoRoomError(f"{blueprint.replica} {error}", permanent=error.permanent) from None

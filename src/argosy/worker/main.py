@@ -41,10 +41,11 @@ from argosy.worker.incarnation import Blueprint, Incarnation, Patience
 from argosy.worker.listener import Listeners, Target
 from argosy.worker.log_courier import LogCourier
 from argosy.worker.memory import keep_measured
-from argosy.worker.reservations import Reservations
+from argosy.worker.reservations import NoRoomError, Reservations
 
 _ENGINE_GRACE_SECONDS = 5.0  # for the engine's own end, when no request is left
 _HURRIED_GRACE_SECONDS = 0.3
+_ROOM_SECONDS = 10.0  # beyond a drain's grace: until the memory of what drained is free
 
 _log = EventLog("worker")
 
@@ -184,10 +185,16 @@ class Worker:
             try:
                 await self._live_once()
             except (EngineError, SourceError) as error:
-                reason, permanent = str(error), error.permanent
+                reason, permanent, crowded = str(error), error.permanent, isinstance(error, NoRoomError)
             if self._drain_asked.is_set():
                 return
-            delay = None if permanent else history.next_delay(time.monotonic())
+            now = time.monotonic()
+            if permanent:
+                delay = None
+            elif crowded:
+                delay = history.delay_without_room(now, self._spec.grace_seconds + _ROOM_SECONDS)
+            else:
+                delay = history.next_delay(now)
             if delay is None:
                 if not permanent:
                     reason = f"gave up after {STARTS_IN_WINDOW} starts. {reason}"
@@ -200,7 +207,8 @@ class Worker:
                 engine_pid=None,
             )
             await asyncio.sleep(delay)
-            self._board.change(restarts=self._board.status.restarts + 1)
+            if not crowded:
+                self._board.change(restarts=self._board.status.restarts + 1)
 
     async def _live_once(self) -> None:
         """One incarnation of the engine, from its weights to its end. Always raises EngineError or SourceError."""

@@ -20,6 +20,7 @@ import msgspec
 import psutil
 
 from argosy.engines.memory import MemoryNeed, gib
+from argosy.errors import EngineError
 from argosy.processes.identity import ProcessIdentity
 from argosy.state import quoted, read_json, write_json
 
@@ -46,12 +47,8 @@ class Claim:
         return max(0, self.taken_bytes - self.reservation.cache_bytes)
 
 
-class NoRoomError(Exception):
-    """`fits_never`: not even with nothing else running. The text says what is there and what would fit."""
-
-    def __init__(self, message: str, *, fits_never: bool) -> None:
-        super().__init__(message)
-        self.fits_never = fits_never
+class NoRoomError(EngineError):
+    """`permanent`: not even with nothing else running. The text says what is there and what would fit."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +101,7 @@ class Room:
         raise NoRoomError(
             f"needs at least {need}{shared} and {gib(left)} GiB are available here{taken}: {fits}{cure} "
             "(check_memory: false starts it all the same)",
-            fits_never=never,
+            permanent=never,
         )
 
 

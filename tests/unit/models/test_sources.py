@@ -98,8 +98,9 @@ def test_a_revision_of_its_own_field_joins_the_source() -> None:
         with_revision("hf:org/repo", "../x")
 
 
-def test_every_row_of_the_catalog_has_sources_that_can_be_read() -> None:
+def test_every_row_of_the_catalog_has_sources_that_can_be_read_and_one_to_fall_back_on() -> None:
     for row in CATALOG.values():
+        assert len(row.sources) > 1, row.name
         for source in row.sources:
             for text in (source,) if isinstance(source, str) else source:
                 assert isinstance(parse(text), HubSource | PackageSource)

@@ -77,13 +77,13 @@ def test_too_little_is_told_with_all_numbers_and_what_would_fit() -> None:
         "replicas are to take or have mapped (o.0 3.0, p.1 0.50): would fit: context 1024 with 4 slots, or "
         "context 4096 with 1 slot; or stop something else (check_memory: false starts it all the same)"
     )
-    assert not told.value.fits_never
+    assert not told.value.permanent
 
 
 def test_what_the_whole_machine_cannot_hold_never_fits() -> None:
     with pytest.raises(NoRoomError) as told:
         Room.of("mine.gguf", 8 * GIB, []).check(need(4, 13), 16 * GIB)
-    assert told.value.fits_never
+    assert told.value.permanent
     assert "stop something else" not in str(told.value)
 
 
