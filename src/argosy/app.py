@@ -88,8 +88,10 @@ def compose_gateway(
     on_table: Callable[[FleetTable], None],
     clock: Callable[[], float] = time.monotonic,
     draw: Callable[[], float] = random.random,
+    comment_seconds: float = 15.0,
 ) -> Gateway:
     """The gateway's objects; call it where its event loop runs. `variables`: for remotes' keys and proxies.
+    `comment_seconds`: between two signs of life for a stream that waits.
 
     `on_end` gets every call when it is over, `on_visit` every other request, `on_table` every new table of the fleet.
     """
@@ -148,6 +150,7 @@ def compose_gateway(
             gatekeeper,
             addresses,
             max_body_bytes=settings.max_body_bytes,
+            comment_seconds=comment_seconds,
             clock=clock,
             on_end=ended,
         ),

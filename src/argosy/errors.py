@@ -91,7 +91,7 @@ class RequestError(ArgosyError):
     """Ends one request at the door.
 
     `type` and `code` are OpenAI's (https://platform.openai.com/docs/guides/error-codes); `param` names the field at
-    fault; `retry_after` is in seconds and becomes the Retry-After header.
+    fault; `retry_after` is in seconds and becomes the Retry-After header; `place` is the request's in a waiting line.
     """
 
     status = 500
@@ -99,11 +99,18 @@ class RequestError(ArgosyError):
     code: str | None = None
 
     def __init__(
-        self, message: str, *, param: str | None = None, code: str | None = None, retry_after: int | None = None
+        self,
+        message: str,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        retry_after: int | None = None,
+        place: int | None = None,
     ) -> None:
         super().__init__(message)
         self.param = param
         self.retry_after = retry_after
+        self.place = place
         if code is not None:
             self.code = code
 

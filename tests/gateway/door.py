@@ -57,6 +57,7 @@ class Door:
         variables: Mapping[str, str] | None = None,
         cors_origins: Sequence[str] = (),
         trusted_proxies: Sequence[str] = (),
+        comment_seconds: float = 15,
     ) -> None:
         self.calls: list[Call] = []
         self.visits: list[Visit] = []
@@ -79,6 +80,7 @@ class Door:
             on_end=self.calls.append,
             on_visit=self.visits.append,
             on_table=self.tables.append,
+            comment_seconds=comment_seconds,
         )
         self.registry = self.gateway.registry
         self.dispatcher = self.gateway.fleet.dispatcher
@@ -149,9 +151,11 @@ class Door:
         await writer.drain()
         return reader, writer
 
-    async def ask(self, model: str = "m", **fields: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def ask(
+        self, model: str = "m", *, headers: Mapping[str, str] | None = None, **fields: Any
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """A chat on a connection that the test holds, to read it slowly or to leave."""
-        return await self.say(chat_bytes({"model": model, "messages": MESSAGES, **fields}))
+        return await self.say(chat_bytes({"model": model, "messages": MESSAGES, **fields}, headers=headers or {}))
 
     # as a worker
 
@@ -187,11 +191,15 @@ class Door:
         return self.registry.replicas[replica].in_flight
 
 
-def chat_bytes(fields: Mapping[str, Any], *, host: str = "localhost") -> bytes:
+def chat_bytes(
+    fields: Mapping[str, Any], *, host: str = "localhost", headers: Mapping[str, str] | None = None
+) -> bytes:
     body = json.dumps(fields).encode()
-    return b"POST %b HTTP/1.1\r\nhost: %b\r\ncontent-length: %d\r\n\r\n%b" % (
+    more = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
+    return b"POST %b HTTP/1.1\r\nhost: %b\r\n%bcontent-length: %d\r\n\r\n%b" % (
         CHAT.encode(),
         host.encode(),
+        more.encode(),
         len(body),
         body,
     )

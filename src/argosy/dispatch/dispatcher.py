@@ -1,34 +1,38 @@
-"""Name → lease: who takes this request, and who waits until somebody can. Owns the waiting lines.
+"""Name → lease: who takes this request, and who waits until somebody can. Owns the waiting lines and how long a request
+takes a slot on average.
 
-First come, first served within a deployment. A freed slot or a new replica is granted to the first that can use it, one
-grant per slot, so nobody wakes in vain.
+A freed slot or a new replica is granted to the first in line that can use it, one grant per slot, so nobody wakes in
+vain. Who is the first, line.py says.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Collection
+import math
+from collections.abc import Callable
 
+from argosy.dispatch.line import Tried, Waiter, WaitingLine
 from argosy.dispatch.policies import POLICIES, Hint
 from argosy.dispatch.retries import RetryBudget
 from argosy.errors import OverloadedError, RequestError, UnavailableError
 from argosy.registry.records import Deployment, Replica
 from argosy.registry.registry import Registry
 
-Tried = Collection[tuple[Replica, int]]  # replicas, with their epoch, that must not be chosen again
+LONGEST_RETRY_AFTER_SECONDS = 600
+SMOOTHING = 0.1  # the latest request's weight in the average of those before it
 
 
 class Lease:
     """A request's claim on a replica, from the choice to the last byte. Released once, on whatever path."""
 
-    __slots__ = ("_dispatcher", "_held", "deployment", "replica")
+    __slots__ = ("_dispatcher", "_held", "deployment", "replica", "since")
 
-    def __init__(self, dispatcher: Dispatcher, deployment: Deployment, replica: Replica) -> None:
+    def __init__(self, dispatcher: Dispatcher, deployment: Deployment, replica: Replica, since: float) -> None:
         self._dispatcher = dispatcher
         self._held = True
         self.deployment = deployment
         self.replica = replica
+        self.since = since
 
     def release(self) -> None:
         if self._held:
@@ -36,22 +40,15 @@ class Lease:
             self._dispatcher.released(self)
 
 
-class _Waiter:
-    __slots__ = ("granted", "hint", "tried")
-
-    def __init__(self, granted: asyncio.Future[Lease], hint: Hint, tried: Tried) -> None:
-        self.granted = granted
-        self.hint = hint
-        self.tried = tried
-
-
 class Dispatcher:
     """`clock`: monotonic seconds; `draw`: uniform in [0, 1)."""
 
     def __init__(self, registry: Registry, *, clock: Callable[[], float], draw: Callable[[], float]) -> None:
         self._registry = registry
+        self._clock = clock
         self._draw = draw
-        self._lines: dict[str, deque[_Waiter]] = {}
+        self._lines: dict[str, WaitingLine] = {}
+        self._service_seconds: dict[str, float] = {}  # deployment → how long a request takes a slot
         self._retries = RetryBudget(clock)
         registry.on_change = self._changed
 
@@ -65,8 +62,17 @@ class Dispatcher:
             return None
         return self._choose(deployment, hint, tried)
 
-    async def lease(self, deployment: Deployment, hint: Hint, tried: Tried = (), *, seconds: float) -> Lease:
-        """A lease, waiting up to `seconds` for it.
+    async def lease(
+        self,
+        deployment: Deployment,
+        hint: Hint,
+        tried: Tried = (),
+        *,
+        seconds: float,
+        limit: str = "timeouts.queue",
+        principal: str = "",
+    ) -> Lease:
+        """A lease, waiting up to `seconds` for it, which is what `limit` allows.
 
         Raises UnavailableError (stopped, all failed, or the time is over) and OverloadedError (the line is full).
         """
@@ -74,15 +80,17 @@ class Dispatcher:
             return lease
         self._refuse_the_hopeless(deployment)
         record = deployment.record
-        line = self._lines.get(record.name, deque())
-        if len(line) >= record.max_queue:
+        line = self._lines.get(record.name) or WaitingLine()
+        if (length := len(line)) >= record.max_queue:
             raise OverloadedError(
-                f"{record.name}: {len(line)} requests already wait, which is all that may (max_queue)", retry_after=1
+                f"{record.name}: {length} requests already wait, which is all that may (max_queue)",
+                retry_after=self._retry_after(deployment, length + 1),
+                place=length + 1,
             )
-        waiter = _Waiter(asyncio.get_running_loop().create_future(), hint, tried)
-        line.append(waiter)
+        waiter = Waiter(asyncio.get_running_loop().create_future(), hint, tried, principal)
+        line.join(waiter)
         self._lines[record.name] = line
-        # Those in front may hold their grant already, or be unable to use what is free: nobody would wake us then.
+        # Those in front may be unable to use what is free: nobody would wake us then.
         self._grant(deployment)
         try:
             async with asyncio.timeout(seconds):
@@ -90,12 +98,11 @@ class Dispatcher:
         except BaseException as error:
             _give_back(waiter)  # it may have been granted in the very moment its request was cancelled
             if isinstance(error, TimeoutError):
-                raise self._too_late(deployment, seconds) from None
+                raise self._too_late(deployment, line, waiter, f"within {seconds:.3g} s ({limit})") from None
             raise
         finally:
-            line.remove(waiter)
-            if not line:
-                del self._lines[record.name]
+            line.leave(waiter)
+            self._forget_if_empty(record.name, line)
 
     def may_retry(self) -> bool:
         """Takes one retry out of the budget."""
@@ -104,7 +111,10 @@ class Dispatcher:
     def released(self, lease: Lease) -> None:
         """A lease has ended: its slot goes to the first in line. Called by the lease alone."""
         self._registry.release(lease.replica)
-        if lease.deployment.record.name in self._lines:
+        name, took = lease.deployment.record.name, self._clock() - lease.since
+        before = self._service_seconds.get(name)
+        self._service_seconds[name] = took if before is None else before + SMOOTHING * (took - before)
+        if name in self._lines:
             self._grant(lease.deployment)
 
     # own affairs
@@ -122,26 +132,39 @@ class Dispatcher:
             chosen = policy(candidates, hint, self._draw())
         self._registry.acquire(chosen)
         self._retries.count_request()
-        return Lease(self, deployment, chosen)
+        return Lease(self, deployment, chosen, self._clock())
 
     def _grant(self, deployment: Deployment) -> None:
-        for waiter in self._lines.get(deployment.record.name, ()):  # nobody leaves it here: a grant wakes them later
+        name = deployment.record.name
+        line = self._lines.get(name)
+        if line is None:
+            return
+        for waiter in line:
             if waiter.granted.done():
-                continue
+                continue  # cancelled: it is about to leave
             lease = self._choose(deployment, waiter.hint, waiter.tried)
             if lease is not None:
+                line.serve(waiter)
                 waiter.granted.set_result(lease)
             elif not waiter.tried:
-                return  # what the first cannot have, nobody behind it can
+                break  # what the first cannot have, nobody behind it can
+        self._forget_if_empty(name, line)
+
+    def _forget_if_empty(self, name: str, line: WaitingLine) -> None:
+        if not line and self._lines.get(name) is line:
+            del self._lines[name]
 
     def _changed(self, deployment: Deployment) -> None:
         name = deployment.record.name
-        if name not in self._lines:
+        if self._registry.find(name) is None:
+            self._service_seconds.pop(name, None)
+        line = self._lines.get(name)
+        if line is None:
             return
         try:
             self._refuse_the_hopeless(deployment)
         except RequestError as error:
-            for waiter in self._lines[name]:
+            for waiter in line:
                 if not waiter.granted.done():
                     waiter.granted.set_exception(error)
         else:
@@ -161,21 +184,28 @@ class Dispatcher:
             reason = next(iter(given_up.values()))
             raise UnavailableError(f"{record.name} has failed: {reason}", code="failed", retry_after=30)
 
-    def _too_late(self, deployment: Deployment, seconds: float) -> UnavailableError:
+    def _too_late(self, deployment: Deployment, line: WaitingLine, waiter: Waiter, within: str) -> UnavailableError:
         name, routable = deployment.record.name, deployment.routable
         if routable:
             busy = sum(replica.in_flight for replica in routable)
+            place = line.place(waiter)
             return UnavailableError(
-                f"{name}: no slot became free within {seconds:.3g} s"
-                f" ({busy} requests run on {len(routable)} replica(s))",
+                f"{name}: no slot became free {within}: {busy} requests run on {len(routable)} replica(s),"
+                f" and this one was number {place} of {len(line)} in line",
                 code="queue_timeout",
-                retry_after=1,
+                retry_after=self._retry_after(deployment, place),
+                place=place,
             )
         states = [_state(replica) for replica in deployment.replicas.values()]
         return UnavailableError(
-            f"{name}: no replica became ready within {seconds:.3g} s ({', '.join(states) or 'none has reported'})",
-            retry_after=5,
+            f"{name}: no replica became ready {within}: {', '.join(states) or 'none has reported'}", retry_after=5
         )
+
+    def _retry_after(self, deployment: Deployment, place: int) -> int:
+        """Seconds until the one at this place may expect a slot, as long as requests take what they took lately."""
+        slots = sum(replica.concurrency for replica in deployment.routable) or 1
+        expected = self._service_seconds.get(deployment.record.name, 0.0) * place / slots
+        return min(max(1, math.ceil(expected)), LONGEST_RETRY_AFTER_SECONDS)
 
 
 def _state(replica: Replica) -> str:
@@ -184,7 +214,7 @@ def _state(replica: Replica) -> str:
     return f"{replica.id} is {state}" + (f": {reason}" if reason else "")
 
 
-def _give_back(waiter: _Waiter) -> None:
+def _give_back(waiter: Waiter) -> None:
     granted = waiter.granted
     if granted.done() and not granted.cancelled() and granted.exception() is None:
         granted.result().release()

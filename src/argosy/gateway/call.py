@@ -5,6 +5,7 @@ A `Call` is one to the OpenAI surface's hot paths; a `Visit` is any other, of wh
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -23,6 +24,7 @@ class Call:
     path: str
     arrived_at: float
     principal: str = ""  # the key's name; where no key is asked, the client's address
+    deadline: float = math.inf  # what the client allows it, where it says so
     client: str = ""  # its address
     model: str = ""  # as the client sent it
     stream: bool = False

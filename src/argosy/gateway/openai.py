@@ -6,20 +6,22 @@ Raw ASGI, as this is the path of every request; what is asked seldom (models) is
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from typing import Any, NamedTuple
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
 
-from argosy.errors import NotFoundError, RequestError, TooLargeError
+from argosy.errors import BadRequestError, NotFoundError, RequestError, TooLargeError
 from argosy.gateway.answers import stopping
 from argosy.gateway.auth import Gatekeeper, Principal
 from argosy.gateway.call import Call, OnEnd
 from argosy.gateway.client_address import ClientAddresses
+from argosy.gateway.comments import Comments
 from argosy.gateway.errors import Send, send_error
 from argosy.gateway.relay import Relay
 from argosy.gateway.shaping import shaped
-from argosy.gateway.time_limits import CLIENT_TOO_SLOW
+from argosy.gateway.time_limits import CLIENT_TOO_SLOW, REQUEST_TIMEOUT
 from argosy.gateway.turn import Turn
 from argosy.protocol.openai import STREAMED, peek
 from argosy.registry.records import Deployment
@@ -42,6 +44,7 @@ class OpenAISurface:
         addresses: ClientAddresses,
         *,
         max_body_bytes: int,
+        comment_seconds: float,
         clock: Callable[[], float],
         on_end: OnEnd,
     ) -> None:
@@ -50,6 +53,7 @@ class OpenAISurface:
         self._gatekeeper = gatekeeper
         self._addresses = addresses
         self._max_body_bytes = max_body_bytes
+        self._comment_seconds = comment_seconds
         self._clock = clock
         self._on_end = on_end
         self._id_prefix = f"req-{secrets.token_hex(4)}-".encode()
@@ -65,19 +69,26 @@ class OpenAISurface:
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         call = Call(b"", scope["path"], self._clock())
         turn: Turn | None = None
+        comments: Comments | None = None
         try:
-            headers = _wanted_headers(scope["headers"])
-            call.request_id = self.request_id(headers.request_id)
+            headers = dict(scope["headers"])
+            call.request_id = self.request_id(headers.get(b"x-request-id", b""))
             call.client = self._addresses.of(scope)
             principal = self._gatekeeper.client(
-                headers.authorization, headers.host, headers.origin, call.client, scope["headers"]
+                headers.get(b"authorization", b""),
+                headers.get(b"host", b""),
+                headers.get(b"origin", b""),
+                call.client,
+                scope["headers"],
             )
             call.principal = principal.name
             if principal.meter is not None:
                 turn = Turn(principal.name, principal.meter, send, self._clock)
                 send = turn.send
                 turn.begin()
-            call.body = await self._body(headers.content_length, receive)
+            if b"x-request-timeout" in headers:
+                call.deadline = call.arrived_at + _allowed_seconds(headers[b"x-request-timeout"])
+            call.body = await self._body(headers.get(b"content-length", b""), receive)
             call.read_at = self._clock()
             found = call.found = peek(call.path, call.body)
             call.model, call.stream = found.model or "", found.stream is True and call.path in STREAMED
@@ -87,6 +98,9 @@ class OpenAISurface:
             ):
                 raise self.unknown(call.model, principal)
             call.body = shaped(call.deployment.record, call.path, found, call.body)
+            if b"x-wait-comments" in headers and call.stream and headers[b"x-wait-comments"].lower() == b"true":
+                comments = Comments(send, call.request_id, self._comment_seconds)
+                send = comments.send
             await self._relay.serve(call, send)
         except RequestError as error:
             call.error = str(error)
@@ -101,6 +115,8 @@ class OpenAISurface:
                 call.status = CLIENT_CLOSED_REQUEST if call.error == CLIENT_LEFT else stopping().status
                 await send_error(send, stopping(), call.request_id, call.refusal_begins(self._clock()))
         finally:
+            if comments is not None:
+                comments.stop()
             if turn is not None:
                 served = (call.started and call.status < 400) or call.status == CLIENT_CLOSED_REQUEST
                 turn.end(call.usage, call.body, answered=served)
@@ -154,27 +170,15 @@ class OpenAISurface:
         )
 
 
-class _Headers(NamedTuple):
-    """The request headers that the surface reads; b"" for one that is not there."""
-
-    authorization: bytes
-    host: bytes
-    origin: bytes
-    request_id: bytes
-    content_length: bytes
-
-
-def _wanted_headers(headers: Iterable[tuple[bytes, bytes]]) -> _Headers:
-    authorization = host = origin = request_id = content_length = b""
-    for name, value in headers:
-        if name == b"authorization":
-            authorization = value
-        elif name == b"host":
-            host = value
-        elif name == b"content-length":
-            content_length = value
-        elif name == b"origin":
-            origin = value
-        elif name == b"x-request-id":
-            request_id = value
-    return _Headers(authorization, host, origin, request_id, content_length)
+def _allowed_seconds(given: bytes) -> float:
+    """What a client's x-request-timeout allows its request. Raises BadRequestError."""
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = math.nan
+    if not seconds > 0:
+        told = given.decode("latin-1")[:40]
+        raise BadRequestError(
+            f"The header {REQUEST_TIMEOUT} is {told!r}, not a number of seconds above 0.", code="invalid_header"
+        )
+    return seconds

@@ -16,7 +16,7 @@ from argosy.gateway.answers import JSON, Answers, named
 from argosy.gateway.call import Call
 from argosy.gateway.errors import Send
 from argosy.gateway.outgoing import outgoing
-from argosy.gateway.time_limits import TimeKeeper
+from argosy.gateway.time_limits import REQUEST_TIMEOUT, TimeKeeper
 from argosy.gateway.upstreams import Upstreams
 from argosy.registry.records import Replica
 from argosy.registry.registry import Registry
@@ -52,14 +52,17 @@ class Relay:
         deployment = call.deployment
         tried: list[tuple[Replica, int]] = []
         taken = 0  # how often an engine had it and failed
-        queue_until = self._clock() + deployment.record.timeouts.queue
+        queue_until, limit = self._clock() + deployment.record.timeouts.queue, "timeouts.queue"
+        if call.deadline < queue_until:
+            queue_until, limit = call.deadline, REQUEST_TIMEOUT
         while True:
             lease = self._dispatcher.lease_now(deployment, _HINT, tried)
             if lease is None:
                 began = self._clock()
                 try:
+                    seconds = max(0.0, queue_until - began)
                     lease = await self._dispatcher.lease(
-                        deployment, _HINT, tried, seconds=max(0.0, queue_until - began)
+                        deployment, _HINT, tried, seconds=seconds, limit=limit, principal=call.principal
                     )
                 finally:
                     call.queued_seconds += self._clock() - began
@@ -98,7 +101,7 @@ class Relay:
         replica = lease.replica
         timeouts = lease.deployment.record.timeouts
         sent = outgoing(call, replica.status)
-        limits = self._time_keeper.limits(timeouts, replica.id, stream=call.stream)
+        limits = self._time_keeper.limits(timeouts, replica.id, stream=call.stream, deadline=call.deadline)
         exchange: Exchange | None = None
         try:
             upstream = self._upstreams.of(replica)

@@ -15,22 +15,40 @@ from argosy.protocol.deployment import Timeouts
 from argosy.wire.connection import Exchange
 
 LOOK_SECONDS = 0.1
+REQUEST_TIMEOUT = "x-request-timeout"  # the header by which a client lowers them
 CLIENT_TOO_SLOW = "the client did not read its answer in time"  # the message of a request's CancelledError
 
 
 class TimeLimits:
     """Of one attempt. Times are monotonic seconds, as an exchange has them."""
 
-    __slots__ = ("_exchange", "_first_until", "_keeper", "_replica", "_stream", "_task", "_timeouts", "_total_until")
+    __slots__ = (
+        "_exchange",
+        "_first_until",
+        "_keeper",
+        "_replica",
+        "_stream",
+        "_task",
+        "_timeouts",
+        "_total",
+        "_total_name",
+        "_total_until",
+    )
 
-    def __init__(self, keeper: TimeKeeper, timeouts: Timeouts, replica: str, now: float, *, stream: bool) -> None:
+    def __init__(
+        self, keeper: TimeKeeper, timeouts: Timeouts, replica: str, now: float, *, stream: bool, deadline: float
+    ) -> None:
         self._keeper = keeper
         self._timeouts = timeouts
         self._replica = replica
         self._stream = stream
         self._exchange: Exchange | None = None
         self._task: asyncio.Task[object] | None = None
+        self._total, self._total_name = timeouts.total, "timeouts.total"
         self._total_until = now + timeouts.total
+        if deadline < self._total_until:
+            self._total, self._total_name = max(0.0, deadline - now), REQUEST_TIMEOUT
+            self._total_until = deadline
         self._first_until = now + timeouts.first_token if stream else 0.0
 
     def watch(self, exchange: Exchange) -> None:
@@ -46,7 +64,7 @@ class TimeLimits:
     def too_slow(self) -> UpstreamTimeoutError:
         """What a client hears that has not read its answer in time."""
         return UpstreamTimeoutError(
-            f"the answer was not read within {self._timeouts.total:g} s (timeouts.total)", code="total_timeout"
+            f"the answer was not read within {self._total:.3g} s ({self._total_name})", code="total_timeout"
         )
 
     def stop(self) -> None:
@@ -58,7 +76,7 @@ class TimeLimits:
         assert exchange is not None
         if now >= self._total_until:
             self._total_until = math.inf
-            self._fail(exchange, "total", self._timeouts.total, "has not finished its answer")
+            self._fail(exchange, "total", self._total, "has not finished its answer", self._total_name)
             if self._task is not None and not exchange.waiting:
                 self._task.cancel(CLIENT_TOO_SLOW)
         elif self._first_until:
@@ -68,8 +86,8 @@ class TimeLimits:
         elif self._stream and exchange.waiting and now - exchange.active_at >= self._timeouts.idle:
             self._fail(exchange, "idle", self._timeouts.idle, "has sent nothing more")
 
-    def _fail(self, exchange: Exchange, limit: str, seconds: float, what: str) -> None:
-        message = f"{self._replica} {what} within {seconds:g} s (timeouts.{limit})"
+    def _fail(self, exchange: Exchange, limit: str, seconds: float, what: str, name: str = "") -> None:
+        message = f"{self._replica} {what} within {seconds:.4g} s ({name or f'timeouts.{limit}'})"
         exchange.fail(UpstreamTimeoutError(message, code=f"{limit}_timeout"))
 
 
@@ -81,8 +99,9 @@ class TimeKeeper:
         self._running: set[TimeLimits] = set()
         self._timer: asyncio.TimerHandle | None = None
 
-    def limits(self, timeouts: Timeouts, replica: str, *, stream: bool) -> TimeLimits:
-        return TimeLimits(self, timeouts, replica, time.monotonic(), stream=stream)
+    def limits(self, timeouts: Timeouts, replica: str, *, stream: bool, deadline: float = math.inf) -> TimeLimits:
+        """`deadline`: when the client's own limit runs out."""
+        return TimeLimits(self, timeouts, replica, time.monotonic(), stream=stream, deadline=deadline)
 
     def add(self, limits: TimeLimits) -> None:
         self._running.add(limits)

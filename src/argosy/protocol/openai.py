@@ -102,10 +102,11 @@ def _no_json(error: Exception) -> BadRequestError:
 
 
 def error_body(error: RequestError) -> bytes:
-    """OpenAI's error envelope (https://platform.openai.com/docs/guides/error-codes)."""
-    return msgspec.json.encode(
-        {"error": {"message": str(error), "type": error.type, "param": error.param, "code": error.code}}
-    )
+    """OpenAI's error envelope (https://platform.openai.com/docs/guides/error-codes); `place_in_line` is ours."""
+    told: dict[str, Any] = {"message": str(error), "type": error.type, "param": error.param, "code": error.code}
+    if error.place is not None:
+        told["place_in_line"] = error.place
+    return msgspec.json.encode({"error": told})
 
 
 def error_event(error: RequestError) -> bytes:

@@ -23,7 +23,8 @@ class Stage:
 
     def __init__(self, replicas: int = 1, concurrency: int = 1, **record: object) -> None:
         self.registry = Registry()
-        self.dispatcher = Dispatcher(self.registry, clock=FakeClock(), draw=lambda: 0.5)
+        self.clock = FakeClock()
+        self.dispatcher = Dispatcher(self.registry, clock=self.clock, draw=lambda: 0.5)
         self.record = DeploymentRecord(name="m", revision=1, **record)  # type: ignore[arg-type]
         self.registry.apply_table(FleetTable(revision=1, deployments=[self.record]), 0)
         self.voices = list[WorkerVoice]()
@@ -57,9 +58,10 @@ class Stage:
         assert lease is not None
         return lease
 
-    def waiting(self, *tried: Replica, seconds: float = 60) -> asyncio.Task[Lease]:
+    def waiting(self, *tried: Replica, seconds: float = 60, principal: str = "") -> asyncio.Task[Lease]:
         keys = [(each, each.status.epoch) for each in tried]
-        return asyncio.ensure_future(self.dispatcher.lease(self.deployment, HINT, keys, seconds=seconds))
+        lease = self.dispatcher.lease(self.deployment, HINT, keys, seconds=seconds, principal=principal)
+        return asyncio.ensure_future(lease)
 
 
 async def settle() -> None:
@@ -205,10 +207,46 @@ async def test_who_waited_long_enough_for_a_slot_hears_how_busy_it_is() -> None:
     stage = Stage(replicas=2, concurrency=2)
     for _ in range(4):
         stage.taken()
-    with pytest.raises(UnavailableError, match=r"m: no slot .* within 0 s \(4 requests run on 2 replica") as told:
+    busy = r"m: no slot became free within 0 s \(timeouts.queue\): 4 requests run on 2 replica"
+    with pytest.raises(UnavailableError, match=busy) as told:
         await stage.waiting(seconds=0)
     assert (told.value.status, told.value.code, told.value.retry_after) == (503, "queue_timeout", 1)
     assert stage.dispatcher.waiting() == {}
+
+
+async def test_nobodys_many_requests_hold_up_anothers_few() -> None:
+    stage = Stage()
+    lease = stage.taken()
+    many = [stage.waiting(principal="many") for _ in range(3)]
+    await settle()
+    few = [stage.waiting(principal="few") for _ in range(2)]
+    await settle()
+    for expected in (many[0], few[0], many[1], few[1], many[2]):
+        lease.release()
+        await settle()
+        assert expected.done()
+        lease = expected.result()
+    lease.release()
+    assert stage.dispatcher.waiting() == {}
+
+
+async def test_retry_after_is_the_place_in_line_at_the_pace_of_late() -> None:
+    stage = Stage(max_queue=2, concurrency=2)
+    for _ in range(2):
+        lease = stage.taken()
+        stage.clock.now += 8
+        lease.release()
+    stage.taken(), stage.taken()
+    first = stage.waiting(seconds=0.01)
+    second = stage.waiting()
+    await settle()
+    with pytest.raises(OverloadedError) as told:
+        await stage.waiting()
+    assert (told.value.place, told.value.retry_after) == (3, 12), "8 s each, 2 at once, 3rd in line"
+    with pytest.raises(UnavailableError, match="this one was number 1 of 2 in line") as late:
+        await first
+    assert (late.value.place, late.value.retry_after) == (1, 4)
+    second.cancel()
 
 
 async def test_who_waited_long_enough_for_a_replica_hears_what_keeps_them() -> None:
@@ -219,8 +257,8 @@ async def test_who_waited_long_enough_for_a_replica_hears_what_keeps_them() -> N
     with pytest.raises(UnavailableError) as told:
         await stage.waiting(seconds=0)
     assert str(told.value) == (
-        "m: no replica became ready within 0 s (m.0 is starting: loading 34 of 98 MB, "
-        "m.1 is backoff: exited with code 1, m.2 is unreachable: connection refused)"
+        "m: no replica became ready within 0 s (timeouts.queue): m.0 is starting: loading 34 of 98 MB, "
+        "m.1 is backoff: exited with code 1, m.2 is unreachable: connection refused"
     )
 
 
