@@ -44,6 +44,7 @@ class GatewaySettings:
     cors_origins: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
     log_format: LogFormat = "text"
+    tls: tuple[str, str] | None = None  # certificate and key, PEM files; None: plain HTTP
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def run_gateway(
     """Serves until SIGTERM or SIGINT, then finishes what runs (a second signal does not wait). Returns the exit code.
 
     `on_listening` is told the address once the door is open. `log`: the file that stdout goes to, to be kept small.
-    Raises InputError when the port cannot be had.
+    Raises InputError when the port cannot be had, or the certificate not be used.
     """
     from argosy.telemetry import logging  # noqa: PLC0415
     from argosy.wire.serving import listen  # noqa: PLC0415
@@ -191,6 +192,7 @@ async def _serve_gateway(
     from argosy.state import ProcessRecord, write_json  # noqa: PLC0415
     from argosy.telemetry.rotation import RotatingLog  # noqa: PLC0415
     from argosy.wire.serving import address_of, serve  # noqa: PLC0415
+    from argosy.wire.tls import fingerprint, server_context  # noqa: PLC0415
 
     secrets = GatewaySecrets(
         admin_key=environment.admin_key or folder.make_secret("admin_key"),
@@ -205,10 +207,12 @@ async def _serve_gateway(
         on_visit=access_log.write_visit,
         on_table=lambda table: write_json(folder.table, table),
     )
-    address = address_of(listener)
+    tls = server_context(*settings.tls) if settings.tls is not None else None
+    address = address_of(listener, "https" if tls is not None else "http")
     keys = settings.client_keys
     watched = str(keys.file) if keys.file is not None else None
-    record = ProcessRecord(identity=ProcessIdentity.own(), address=address, client_keys=watched)
+    shown = fingerprint(settings.tls[0]) if settings.tls is not None else None
+    record = ProcessRecord(identity=ProcessIdentity.own(), address=address, certificate=shown, client_keys=watched)
     write_json(folder.gateway, record)
     # Requests leave no cycles behind: looking for some after every 700 new objects is a twentieth of their cost.
     gc.freeze()
@@ -220,7 +224,7 @@ async def _serve_gateway(
             beside.append(together.create_task(KeyWatch(keys, gateway.gatekeeper.take).run()))
             if log is not None:
                 beside.append(together.create_task(RotatingLog(log).keep_small()))
-            await serve(gateway, listener, settings.grace_seconds, lambda: on_listening(address))
+            await serve(gateway, listener, settings.grace_seconds, lambda: on_listening(address), tls=tls)
             for task in beside:
                 task.cancel()
     finally:
@@ -260,6 +264,7 @@ def gateway_settings(fleet: Fleet, folder: FleetFolder, environment: Environment
         cors_origins=settings.cors_origins,
         trusted_proxies=settings.trusted_proxies,
         log_format=settings.log_format,
+        tls=(settings.tls_certificate, settings.tls_key) if settings.tls_certificate and settings.tls_key else None,
     )
 
 
@@ -310,6 +315,7 @@ async def _control(folder: FleetFolder, environment: Environment) -> int:
     from argosy.state import DesiredState, ProcessRecord, read_json, write_json  # noqa: PLC0415
     from argosy.telemetry.rotation import RotatingLog  # noqa: PLC0415
     from argosy.wire.client import Client  # noqa: PLC0415
+    from argosy.wire.tls import fleet_pins  # noqa: PLC0415
 
     before = read_json(folder.desired, DesiredState)
     desired = read_json(folder.request, DesiredState) or before
@@ -327,7 +333,7 @@ async def _control(folder: FleetFolder, environment: Environment) -> int:
         for name, value in environment.variables.items()
         if name not in ("ARGOSY_ADMIN_KEY", "ARGOSY_JOIN_TOKEN")
     }
-    client = Client()
+    client = Client(pins=fleet_pins(folder))
     listener = FleetListener()
     changed = asyncio.Event()
     identity = ProcessIdentity.own()

@@ -42,6 +42,7 @@ class ProcessRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     identity: ProcessIdentity
     address: str | None = None  # http://host:port, https of a gateway with a certificate
+    certificate: str | None = None  # SHA-256 of the one that a gateway shows
     client_keys: str | None = None  # the file of client keys that a gateway watches
 
 

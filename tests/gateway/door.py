@@ -6,6 +6,7 @@ import asyncio
 import json
 import socket
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -23,6 +24,7 @@ from argosy.protocol.deployment import DeploymentRecord, Timeouts
 from argosy.protocol.openai import CHAT
 from argosy.wire.client import Answer, Client
 from argosy.wire.server import HttpProtocol
+from argosy.wire.tls import fingerprint, server_context
 from engines import events_of
 from voices import WorkerVoice
 
@@ -58,11 +60,14 @@ class Door:
         cors_origins: Sequence[str] = (),
         trusted_proxies: Sequence[str] = (),
         comment_seconds: float = 15,
+        tls: Path | None = None,
     ) -> None:
+        """`tls`: a PEM file with certificate and key."""
+        self._tls = server_context(str(tls), str(tls)) if tls else None
         self.calls: list[Call] = []
         self.visits: list[Visit] = []
         self.tables: list[FleetTable] = []  # as kept for the next start
-        self.client = Client()
+        self.client = Client(pins=lambda _: fingerprint(str(tls)) if tls else None)
         self.gateway = compose_gateway(
             GatewaySettings(
                 host="127.0.0.1",
@@ -92,10 +97,10 @@ class Door:
         config.load()
         self._state = ServerState()
         self._server = await asyncio.get_running_loop().create_server(
-            lambda: HttpProtocol(config, self._state, {}), sock=socket.create_server(("127.0.0.1", 0))
+            lambda: HttpProtocol(config, self._state, {}), sock=socket.create_server(("127.0.0.1", 0)), ssl=self._tls
         )
         self.port: int = self._server.sockets[0].getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
         self._tables = asyncio.create_task(self.gateway.run())
         return self
 

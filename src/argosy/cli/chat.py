@@ -22,6 +22,8 @@ def chat(
     from argosy.cli.fleets import read_environment, running_fleet
     from argosy.errors import NotRunningError
     from argosy.fleet.observer import gateway_of
+    from argosy.state import Home
+    from argosy.wire.tls import fleet_pins
 
     environment = read_environment()
     base, key = url or (environment.url if fleet is None else None), environment.client_key()
@@ -36,7 +38,8 @@ def chat(
     piped = None
     if question is None and not sys.stdin.isatty():
         piped = sys.stdin.read().strip()
-    door = Door(base, key, proxies=environment.variables if url or environment.url else None)
+    pins = fleet_pins(*Home(environment.home).fleets())
+    door = Door(base, key, proxies=environment.variables if url or environment.url else None, pins=pins)
     with door:
         model, question = door.choose(model, question or piped)
         conversation = Conversation(door, model)

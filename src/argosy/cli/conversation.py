@@ -11,6 +11,7 @@ from typing import Any
 from argosy.errors import ArgosyError, InputError
 from argosy.wire.client import Client
 from argosy.wire.sse import SseDecoder
+from argosy.wire.tls import Pins
 
 _SECONDS = 3600.0  # the gateway has its own time limits, and says so
 
@@ -18,11 +19,11 @@ _SECONDS = 3600.0  # the gateway has its own time limits, and says so
 class Door:
     """A gateway, or anything that speaks the OpenAI wire, with a key for it."""
 
-    def __init__(self, base: str, key: str | None, *, proxies: Mapping[str, str] | None) -> None:
+    def __init__(self, base: str, key: str | None, *, proxies: Mapping[str, str] | None, pins: Pins) -> None:
         self.base = base.rstrip("/") if base.rstrip("/").endswith("/v1") else f"{base.rstrip('/')}/v1"
         self.headers = {"content-type": "application/json", **({"authorization": f"Bearer {key}"} if key else {})}
         self.runner = asyncio.Runner()
-        self.client = Client(proxies=proxies)
+        self.client = Client(proxies=proxies, pins=pins)
 
     def __enter__(self) -> Door:
         return self

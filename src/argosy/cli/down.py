@@ -39,9 +39,10 @@ async def take_down(folder: FleetFolder, *, now: bool) -> None:
     from argosy.fleet.exits import wait_exit
     from argosy.fleet.observer import controller_of, runs
     from argosy.wire.client import Client
+    from argosy.wire.tls import fleet_pins
 
     record = controller_of(folder)
-    client = Client()
+    client = Client(pins=fleet_pins(folder))
     try:
         if record is not None:
             with contextlib.suppress(NotRunningError):

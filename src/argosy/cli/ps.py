@@ -40,8 +40,9 @@ def ps(
 async def _report(folder: FleetFolder, environment: Environment) -> FleetReport:
     from argosy.cli.fleets import report_of
     from argosy.wire.client import Client
+    from argosy.wire.tls import fleet_pins
 
-    client = Client()
+    client = Client(pins=fleet_pins(folder))
     try:
         return await report_of(folder, environment, client)
     finally:

@@ -44,8 +44,9 @@ async def _show(folder: FleetFolder, environment: Environment) -> bool:
     from argosy.cli.keys import keys_end
     from argosy.fleet.observer import runs
     from argosy.wire.client import Client
+    from argosy.wire.tls import fleet_pins
 
-    client, done = Client(), asyncio.Event()
+    client, done = Client(pins=fleet_pins(folder)), asyncio.Event()
     try:
         with keys_end(done), Live(screen=True, auto_refresh=False, vertical_overflow="crop") as live:
             while not done.is_set():

@@ -30,10 +30,11 @@ from argosy.config.schema import (
 from argosy.config.shaping import shaping_of
 from argosy.config.yaml_file import Document, UnreadableError
 from argosy.engines import catalog
-from argosy.errors import Fault, FleetFileError, SourceError
+from argosy.errors import Fault, FleetFileError, InputError, SourceError
 from argosy.models import sources as model_sources
 from argosy.protocol.deployment import DeploymentRecord
 from argosy.protocol.deployment import Timeouts as TimeoutsRecord
+from argosy.wire.tls import server_context
 
 __all__ = ["Environment", "check_fleet", "deployment_record", "fleet_of_sources", "json_schema", "load_fleet"]
 
@@ -151,11 +152,8 @@ def _without_nothing(data: Any, model: type[BaseModel]) -> Any:
 def _outside(data: dict[str, Any], folder: Path | None) -> Iterator[Finding]:
     """What pydantic cannot see or sees only once all else is right. Makes paths absolute in `data` on the way."""
     gateway = data.get("gateway")
-    if isinstance(gateway, dict) and isinstance(file := gateway.get("api_key_file"), str):
-        location = ("gateway", "api_key_file")
-        yield from _made_absolute(gateway, "api_key_file", location, folder)
-        if (folder or Path(file).is_absolute()) and not Path(gateway["api_key_file"]).is_file():
-            yield location, f"no such file: {gateway['api_key_file']}"
+    if isinstance(gateway, dict):
+        yield from _gateway(gateway, folder)
     deployments = data.get("deployments")
     if not isinstance(deployments, dict):
         return
@@ -170,6 +168,25 @@ def _outside(data: dict[str, Any], folder: Path | None) -> Iterator[Finding]:
             if isinstance(count := deployment.get("replicas"), int):
                 replicas[str(name)] = count
     yield from shared_names(aliases, replicas)
+
+
+def _gateway(given: dict[str, Any], folder: Path | None) -> Iterator[Finding]:
+    there = set()
+    for field in ("api_key_file", "tls_certificate", "tls_key"):
+        if isinstance(file := given.get(field), str):
+            yield from _made_absolute(given, field, ("gateway", field), folder)
+            if Path(given[field]).is_file():
+                there.add(field)
+            elif folder or Path(file).is_absolute():
+                yield ("gateway", field), f"no such file: {given[field]}"
+    for field, other in (("tls_key", "tls_certificate"), ("tls_certificate", "tls_key")):
+        if given.get(other) and not given.get(field):
+            yield ("gateway", field), f"missing ({other} needs it)"
+    if {"tls_certificate", "tls_key"} <= there:
+        try:
+            server_context(given["tls_certificate"], given["tls_key"])
+        except InputError as error:
+            yield ("gateway", "tls_certificate"), str(error)
 
 
 def _deployment(given: dict[str, Any], folder: Path | None) -> Iterator[Finding]:

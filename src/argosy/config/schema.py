@@ -172,6 +172,10 @@ class Gateway(Settings):
     trusted_proxies: tuple[Annotated[str, AfterValidator(check_network)], ...] = Field(
         (), description="addresses or networks (10.0.0.0/8) of proxies whose X-Forwarded-For tells a client's address"
     )
+    tls_certificate: str | None = Field(
+        None, description="PEM file with a certificate and its chain: the gateway then speaks HTTPS only"
+    )
+    tls_key: str | None = Field(None, description="PEM file with the certificate's key, without a password")
 
 
 class Deployment(Settings):

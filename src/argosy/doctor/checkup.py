@@ -13,7 +13,9 @@ from argosy.doctor import machine, network
 from argosy.doctor.finding import Finding
 from argosy.doctor.fleets import fleets
 from argosy.errors import FleetFileError
+from argosy.state import Home
 from argosy.wire.client import Client
+from argosy.wire.tls import fleet_pins
 
 _GIB = 1024**3
 
@@ -21,7 +23,7 @@ _GIB = 1024**3
 async def checkup(environment: Environment, file: Path | None = None) -> list[Finding]:
     """`file`: a fleet file that is to come up here."""
     of_file, wanted = _file(file, environment) if file is not None else ([], None)
-    client = Client()
+    client = Client(pins=fleet_pins(*Home(environment.home).fleets()))
     try:
         of_fleets, engines, hubs = await asyncio.gather(
             fleets(environment, client, wanted),

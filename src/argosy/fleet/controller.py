@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from argosy.config.schema import Fleet
 from argosy.errors import ArgosyError, UnavailableError
-from argosy.fleet.address import is_wildcard
+from argosy.fleet.address import is_for_all
 from argosy.fleet.desired import Desired
 from argosy.fleet.gateway_process import GatewayProcess
 from argosy.fleet.launcher import LaunchedReplica, Launcher
@@ -281,8 +281,8 @@ class Controller:
         failed = {replica: upkeep.reason for replica, upkeep in self._upkeeps.items() if upkeep.failed}
         return FleetTable(
             revision=desired.revision,
-            # A wildcard address says nothing to workers on other machines: no change for them.
-            gateways=[address] if address and not is_wildcard(desired.fleet.gateway.host) else [],
+            # What a wildcard address, or one that no certificate names, says to workers elsewhere: no change for them.
+            gateways=[address] if address and is_for_all(address, desired.fleet.gateway.host) else [],
             controller=self._address,
             deployments=records(desired.fleet, desired.stopped, revision=desired.revision, drained=desired.drained),
             remotes=remotes(desired.fleet),

@@ -6,13 +6,16 @@ The headers are OpenAI's (https://platform.openai.com/docs/guides/rate-limits). 
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
 from argosy.errors import LimitedError
 from argosy.gateway.errors import Send
 from argosy.gateway.limits import Bucket, Meter, about_tokens
 from argosy.protocol.openai import Usage
+
+_REQUESTS = (b"x-ratelimit-limit-requests", b"x-ratelimit-remaining-requests", b"x-ratelimit-reset-requests")
+_TOKENS = (b"x-ratelimit-limit-tokens", b"x-ratelimit-remaining-tokens", b"x-ratelimit-reset-tokens")
 
 
 class Turn:
@@ -60,19 +63,17 @@ class Turn:
 
     def _headers(self) -> list[tuple[bytes, bytes]]:
         now, found = self._clock(), list[tuple[bytes, bytes]]()
-        for kind, bucket in (("requests", self._meter.requests), ("tokens", self._meter.tokens)):
-            if bucket is not None:
-                found += _told(kind, bucket, now)
+        if self._meter.requests is not None:
+            found += _told(_REQUESTS, self._meter.requests, now)
+        if self._meter.tokens is not None:
+            found += _told(_TOKENS, self._meter.tokens, now)
         return found
 
 
-def _told(kind: str, bucket: Bucket, now: float) -> list[tuple[bytes, bytes]]:
-    texts = {
-        "limit": str(bucket.per_minute),
-        "remaining": str(max(0, int(bucket.level(now)))),
-        "reset": duration(bucket.seconds_until(bucket.per_minute, now)),
-    }
-    return [(f"x-ratelimit-{name}-{kind}".encode(), text.encode()) for name, text in texts.items()]
+def _told(names: tuple[bytes, bytes, bytes], bucket: Bucket, now: float) -> Iterable[tuple[bytes, bytes]]:
+    limit, level = bucket.per_minute, bucket.level(now)
+    reset = duration((limit - level) * 60 / limit).encode()
+    return zip(names, (b"%d" % limit, b"%d" % max(0.0, level), reset), strict=True)
 
 
 def duration(seconds: float) -> str:

@@ -11,6 +11,7 @@ from argosy.errors import UpstreamTimeoutError
 from argosy.wire.connection import Exchange
 from argosy.wire.origin import Origin, proxy_for, split_url
 from argosy.wire.pool import Pool
+from argosy.wire.tls import Pins
 
 _KEPT_POOLS = 1024
 
@@ -40,12 +41,19 @@ class Client:
     """HTTP to any number of servers, connections kept.
 
     `proxies`: environment variables to find a proxy in; None (the default) never uses one: traffic inside a fleet must
-    not leave by a company's proxy.
+    not leave by a company's proxy. `pins`: how gateways with a certificate are known again (tls.py).
     """
 
-    def __init__(self, *, connect_seconds: float = 2.0, proxies: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        connect_seconds: float = 2.0,
+        proxies: Mapping[str, str] | None = None,
+        pins: Pins | None = None,
+    ) -> None:
         self._connect_seconds = connect_seconds
         self._proxies = proxies
+        self._pins = pins
         self._pools: dict[Origin, Pool] = {}
 
     async def request(
@@ -91,7 +99,7 @@ class Client:
             if len(self._pools) >= _KEPT_POOLS:
                 self._pools.pop(next(iter(self._pools))).close()
             proxy = proxy_for(origin, self._proxies) if self._proxies is not None else None
-            pool = self._pools[origin] = Pool(origin, proxy=proxy)
+            pool = self._pools[origin] = Pool(origin, proxy=proxy, pins=self._pins)
         return pool
 
 

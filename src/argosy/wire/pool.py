@@ -10,6 +10,7 @@ from collections.abc import Callable
 from argosy.errors import BrokenAnswerError, ConnectError
 from argosy.wire.connection import Connection, Exchange
 from argosy.wire.origin import Origin
+from argosy.wire.tls import Pins, check_pin, pinned_context
 
 CONNECT_ANSWER_BYTES = 16 * 1024
 
@@ -17,10 +18,20 @@ CONNECT_ANSWER_BYTES = 16 * 1024
 class Pool:
     """Sends requests to one origin over as few connections as it can, as many as it must."""
 
-    def __init__(self, origin: Origin, *, proxy: Origin | None = None, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        origin: Origin,
+        *,
+        proxy: Origin | None = None,
+        tls: ssl.SSLContext | None = None,
+        pins: Pins | None = None,
+    ) -> None:
+        """`pins` is asked at each new connection: a server that is started again may have another certificate."""
         self.origin = origin
         self._proxy = proxy
-        self._tls = (tls or ssl.create_default_context()) if origin.scheme == "https" else None
+        self._secure = origin.scheme == "https"
+        self._tls = tls
+        self._pins = pins
         self._idle: deque[Connection] = deque()
         self._closed = False
         self.opened = 0  # connections made so far: tests of reuse read it
@@ -65,7 +76,7 @@ class Pool:
     @property
     def target_prefix(self) -> str:
         """What stands before the path in a request line: an http proxy wants the whole URL (RFC 9112, 3.2.2)."""
-        return str(self.origin) if self._proxy and not self._tls else ""
+        return str(self.origin) if self._proxy and not self._secure else ""
 
     def close(self) -> None:
         """Closes what is idle; what is in use is closed when its exchange ends."""
@@ -89,27 +100,39 @@ class Pool:
     async def _connect(self, seconds: float) -> Connection:
         loop = asyncio.get_running_loop()
         target = self._proxy or self.origin
+        pin = self._pins(self.origin) if self._secure and self._pins is not None else None
         try:
             async with asyncio.timeout(seconds):
-                if self._proxy and self._tls:
+                if self._proxy and self._secure:
                     return await self._connect_through_proxy(loop)
-                _, connection = await loop.create_connection(
+                transport, connection = await loop.create_connection(
                     lambda: Connection(loop, self._keep),
                     target.host,
                     target.port,
-                    ssl=self._tls,
-                    server_hostname=self.origin.host if self._tls else None,
+                    ssl=(pinned_context() if pin is not None else self._context()) if self._secure else None,
+                    server_hostname=self.origin.host if self._secure else None,
                 )
         except TimeoutError:
             raise ConnectError(f"no connection to {target} within {seconds:g} s", code="connect_timeout") from None
         except OSError as error:  # ssl.SSLError is one
             raise ConnectError(f"no connection to {target}: {error.strerror or error}") from None
+        if pin is not None:
+            try:
+                check_pin(transport.get_extra_info("ssl_object"), pin, self.origin)
+            except ConnectError:
+                transport.abort()
+                raise
         self.opened += 1
         return connection
 
+    def _context(self) -> ssl.SSLContext:
+        if self._tls is None:  # made at the first need: it reads every authority of this machine
+            self._tls = ssl.create_default_context()
+        return self._tls
+
     async def _connect_through_proxy(self, loop: asyncio.AbstractEventLoop) -> Connection:
         """A tunnel by CONNECT (RFC 9110, 9.3.6), then TLS inside it."""
-        assert self._proxy is not None and self._tls is not None
+        assert self._proxy is not None
         host = f"[{self.origin.host}]" if ":" in self.origin.host else self.origin.host
         authority = f"{host}:{self.origin.port}"  # with its port always, unlike a Host header
         tunnel_made: asyncio.Future[None] = loop.create_future()
@@ -118,7 +141,7 @@ class Pool:
             transport.write(f"CONNECT {authority} HTTP/1.1\r\nhost: {authority}\r\n\r\n".encode("ascii"))
             await tunnel_made
             connection = Connection(loop, self._keep)
-            secured = await loop.start_tls(transport, connection, self._tls, server_hostname=self.origin.host)
+            secured = await loop.start_tls(transport, connection, self._context(), server_hostname=self.origin.host)
         except BaseException:
             transport.abort()
             raise

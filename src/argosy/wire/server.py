@@ -51,6 +51,7 @@ class HttpProtocol(asyncio.Protocol):
         self.state = server_state
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpRequestParser(self)
+        self._scheme = "http"
         self._client: tuple[str, int] | None = None
         self._server: tuple[str, int] | None = None
         self.closed = False
@@ -88,6 +89,8 @@ class HttpProtocol(asyncio.Protocol):
         peer, own = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
         self._client = (peer[0], peer[1]) if isinstance(peer, tuple) else None
         self._server = (own[0], own[1]) if isinstance(own, tuple) else None
+        if transport.get_extra_info("sslcontext") is not None:
+            self._scheme = "https"
         self._timer = self.loop.call_later(LOOK_SECONDS, self._look_at_the_time)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -169,7 +172,7 @@ class HttpProtocol(asyncio.Protocol):
             "http_version": self._parser.get_http_version(),
             "server": self._server,
             "client": self._client,
-            "scheme": "http",
+            "scheme": self._scheme,
             "method": self._parser.get_method().decode("ascii"),
             "root_path": "",
             "path": urllib.parse.unquote(raw_path.decode("latin-1"))

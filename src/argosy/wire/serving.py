@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import signal
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 
 import uvicorn
@@ -40,34 +41,42 @@ def listen(host: str, port: int) -> socket.socket:
         raise InputError(f"the gateway cannot listen on {host} port {port}: {error.strerror or error}") from None
 
 
-def address_of(listener: socket.socket) -> str:
-    """http://host:port by which this machine reaches the listener: a wildcard is reached by loopback."""
+def address_of(listener: socket.socket, scheme: str = "http") -> str:
+    """scheme://host:port by which this machine reaches the listener: a wildcard is reached by loopback."""
     host, port = listener.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
-def server_of(app: object, *, grace_seconds: float) -> Server:
+def server_of(app: object, *, grace_seconds: float, tls: ssl.SSLContext | None = None) -> Server:
     """A server of that application, not started yet. What runs at its end gets the grace period."""
-    return Server(
-        uvicorn.Config(
-            app,  # type: ignore[arg-type]
-            http=HttpProtocol,
-            interface="asgi3",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=max(1, round(grace_seconds)),
-        )
+    config = uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        http=HttpProtocol,
+        interface="asgi3",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=max(1, round(grace_seconds)),
     )
+    config.load()
+    config.ssl = tls
+    return Server(config)
 
 
-async def serve(app: object, listener: socket.socket, grace_seconds: float, on_listening: Callable[[], None]) -> None:
+async def serve(
+    app: object,
+    listener: socket.socket,
+    grace_seconds: float,
+    on_listening: Callable[[], None],
+    *,
+    tls: ssl.SSLContext | None = None,
+) -> None:
     """Serves on a socket until SIGTERM or SIGINT; a second signal does not wait for what runs."""
-    server = server_of(app, grace_seconds=grace_seconds)
+    server = server_of(app, grace_seconds=grace_seconds, tls=tls)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.stop)  # never put back: the loop ends with the process

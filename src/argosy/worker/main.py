@@ -31,6 +31,7 @@ from argosy.state import FleetFolder, read_json
 from argosy.telemetry.logging import EventLog
 from argosy.telemetry.rotation import RotatingLog
 from argosy.wire.client import Client
+from argosy.wire.tls import fleet_pins
 from argosy.worker import weights
 from argosy.worker.amendments import amendments
 from argosy.worker.announce import Announcer
@@ -283,7 +284,7 @@ async def run(spec: ReplicaSpec, folder: FleetFolder, environment: Environment) 
     join_token = environment.join_token or folder.secret("join_token")
     if join_token is None:
         raise InputError(f"no join token: set ARGOSY_JOIN_TOKEN, or start the fleet whose folder is {folder.root}")
-    client = Client()
+    client = Client(pins=fleet_pins(folder))
     try:
         worker = Worker(spec=spec, folder=folder, environment=environment, join_token=join_token, client=client)
     except ValidationError as error:
