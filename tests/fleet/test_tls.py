@@ -54,6 +54,7 @@ def test_a_worker_of_this_machine_joins_by_the_address_or_by_localhost(argosy: A
     with argosy.attached("worker", "--engine", "echo", "--name", "joined", "--join", address):
         assert until(lambda: sorted(models(address)) == ["hello", "joined"], seconds=20)
         assert argosy.run("chat", "joined", "Hi").stdout.strip() == "Hi"
+        assert "replica.ready" in argosy.run("logs", "joined").stdout
     argosy.run("down")
 
 

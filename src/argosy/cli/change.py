@@ -79,12 +79,13 @@ def _drain_joined(replica: str, fleet: str | None, *, now: bool, may_be_gone: bo
 
     from argosy.cli.fleets import gateway_client, read_environment, running_fleet
     from argosy.wire.client import Client
+    from argosy.wire.tls import fleet_pins
 
     environment = read_environment()
     folder = running_fleet(environment, fleet)
 
     async def ask() -> None:
-        client = Client()
+        client = Client(pins=fleet_pins(folder))
         try:
             gateway = gateway_client(folder, environment, client)
             known = {view.id for view in await gateway.replicas()}

@@ -46,9 +46,12 @@ async def _show(
     import asyncio
 
     from argosy.cli.tails import DistantTail, Tail
+    from argosy.state import Home
     from argosy.wire.client import Client
+    from argosy.wire.tls import fleet_pins
 
-    client = Client(proxies=environment.variables if url is not None else None)
+    pins = fleet_pins(*Home(environment.home).fleets())
+    client = Client(proxies=environment.variables if url is not None else None, pins=pins)
     try:
         if url is not None:
             files, elsewhere = dict[str, Path](), await _joined(_gateway_at(url, environment, client), name)
