@@ -10,7 +10,7 @@ GET  /metrics                                                    admin key      
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from starlette.applications import Starlette
@@ -89,17 +89,15 @@ class Gateway:
         self._seldom.router.redirect_slashes = False
         self.routes = self._seldom.routes
 
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> Awaitable[None]:
         if self._cors is None:
-            await self._answer(scope, receive, send)
-        else:
-            await self._cors(self._answer, scope, receive, send)
+            return self._answer(scope, receive, send)
+        return self._cors(self._answer, scope, receive, send)
 
-    async def _answer(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    def _answer(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] == "http" and scope["path"] in REQUIRED and scope["method"] == "POST":
-            await self._surface(scope, receive, send)
-        else:
-            await self._visit(scope, receive, send)
+            return self._surface(scope, receive, send)
+        return self._visit(scope, receive, send)
 
     async def run(self) -> None:
         """Lets leases run out and starts probes, until cancelled."""

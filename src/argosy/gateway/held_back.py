@@ -10,6 +10,7 @@ import re
 
 from argosy.wire.sse import split_events
 
+LATEST_BYTES = 2048  # of what came together, in which usage is looked for
 _NO_CHOICES = re.compile(rb'"choices":\s*\[\]')
 _USAGE = re.compile(rb'"usage":\s*\{')
 _PROGRESS = b'"prompt_progress":'
@@ -17,7 +18,8 @@ _PROGRESS = b'"prompt_progress":'
 
 def without_usage(events: bytes) -> bytes:
     """Whole events but those that tell nothing but usage."""
-    if not _NO_CHOICES.search(events):
+    # It is among a stream's last: a search through every burst would cost more than all else that is done with it.
+    if events.find(b'"choices":[]', -LATEST_BYTES) < 0 and events.find(b'"choices": []', -LATEST_BYTES) < 0:
         return events
     return b"".join(event for event in split_events(events) if not (_NO_CHOICES.search(event) and _USAGE.search(event)))
 

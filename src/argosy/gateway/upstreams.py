@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
 
 from argosy.errors import ConnectError, InputError
 from argosy.protocol.heartbeat import engine_key
@@ -38,7 +39,7 @@ class Upstream:
         self._heads: dict[str, bytes] = {}
         self.pool = Pool(origin, proxy=proxy_for(origin, proxies) if proxies is not None else None)
 
-    async def post(
+    def post(
         self,
         path: str,
         body: bytes,
@@ -47,13 +48,13 @@ class Upstream:
         started: Callable[[Exchange], object] | None = None,
         *,
         may_resend: bool = True,
-    ) -> Exchange:
+    ) -> Coroutine[Any, Any, Exchange]:
         """Sends a request to an endpoint and waits for its answer's head; errors as Pool.exchange raises them."""
         head = self._heads.get(path)
         if head is None:
             head = self._heads[path] = self._head("POST", path) + b"content-type: application/json\r\nx-request-id: "
         head = b"%b%b\r\ncontent-length: %d\r\n\r\n" % (head, request_id, len(body))
-        return await self.pool.exchange(head, body, connect_seconds, started, may_resend=may_resend)
+        return self.pool.exchange(head, body, connect_seconds, started, may_resend=may_resend)
 
     async def get(self, path: str, connect_seconds: float) -> Exchange:
         return await self.pool.exchange(self._head("GET", path) + b"\r\n", b"", connect_seconds)
