@@ -103,6 +103,7 @@ def compose_gateway(
     from argosy.gateway.auth import Gatekeeper  # noqa: PLC0415
     from argosy.gateway.client_address import ClientAddresses  # noqa: PLC0415
     from argosy.gateway.cors import Cors  # noqa: PLC0415
+    from argosy.gateway.ledger import Ledger  # noqa: PLC0415
     from argosy.gateway.metrics import MetricsSurface  # noqa: PLC0415
     from argosy.gateway.openai import OpenAISurface  # noqa: PLC0415
     from argosy.gateway.orders import Orders  # noqa: PLC0415
@@ -127,10 +128,15 @@ def compose_gateway(
     throughput = Throughput(clock)
     requests = RequestMetrics()
 
+    ledger = Ledger(throughput.ended, requests.ended)
+
     def ended(call: Call) -> None:
-        throughput.ended(call)
-        requests.ended(call)
+        ledger.ended(call)
         on_end(call)
+
+    def rates() -> Mapping[str, float]:
+        ledger.settle()
+        return throughput.rates()
 
     registry = Registry()
     registry.apply_table(settings.table, clock())
@@ -164,9 +170,12 @@ def compose_gateway(
             client=Client(),
             clock=clock,
             on_table=on_table,
-            rates=throughput.rates,
+            rates=rates,
         ),
-        metrics=MetricsSurface(registry=registry, dispatcher=dispatcher, requests=requests, gatekeeper=gatekeeper),
+        metrics=MetricsSurface(
+            registry=registry, dispatcher=dispatcher, ledger=ledger, requests=requests, gatekeeper=gatekeeper
+        ),
+        ledger=ledger,
         gatekeeper=gatekeeper,
         upstreams=upstreams,
         prober=Prober(registry, upstreams, clock),
@@ -204,7 +213,7 @@ async def _serve_gateway(
         secrets,
         environment.variables,
         on_end=access_log.write,
-        on_visit=access_log.write_visit,
+        on_visit=access_log.write,
         on_table=lambda table: write_json(folder.table, table),
     )
     tls = server_context(*settings.tls) if settings.tls is not None else None

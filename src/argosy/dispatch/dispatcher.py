@@ -48,7 +48,6 @@ class Dispatcher:
         self._clock = clock
         self._draw = draw
         self._lines: dict[str, WaitingLine] = {}
-        self._service_seconds: dict[str, float] = {}  # deployment → how long a request takes a slot
         self._retries = RetryBudget(clock)
         registry.on_change = self._changed
 
@@ -111,11 +110,11 @@ class Dispatcher:
     def released(self, lease: Lease) -> None:
         """A lease has ended: its slot goes to the first in line. Called by the lease alone."""
         self._registry.release(lease.replica)
-        name, took = lease.deployment.record.name, self._clock() - lease.since
-        before = self._service_seconds.get(name)
-        self._service_seconds[name] = took if before is None else before + SMOOTHING * (took - before)
-        if name in self._lines:
-            self._grant(lease.deployment)
+        deployment, took = lease.deployment, self._clock() - lease.since
+        before = deployment.service_seconds
+        deployment.service_seconds = before + SMOOTHING * (took - before) if before else took
+        if deployment.record.name in self._lines:
+            self._grant(deployment)
 
     # own affairs
 
@@ -156,8 +155,6 @@ class Dispatcher:
 
     def _changed(self, deployment: Deployment) -> None:
         name = deployment.record.name
-        if self._registry.find(name) is None:
-            self._service_seconds.pop(name, None)
         line = self._lines.get(name)
         if line is None:
             return
@@ -204,7 +201,7 @@ class Dispatcher:
     def _retry_after(self, deployment: Deployment, place: int) -> int:
         """Seconds until the one at this place may expect a slot, as long as requests take what they took lately."""
         slots = sum(replica.concurrency for replica in deployment.routable) or 1
-        expected = self._service_seconds.get(deployment.record.name, 0.0) * place / slots
+        expected = deployment.service_seconds * place / slots
         return min(max(1, math.ceil(expected)), LONGEST_RETRY_AFTER_SECONDS)
 
 

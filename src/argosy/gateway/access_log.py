@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import TextIO
 
 from argosy.gateway.call import Call, Visit
@@ -13,45 +14,53 @@ FLUSH_SECONDS = 0.2
 
 
 class AccessLog:
-    """Prompts, answers and keys never appear."""
+    """Prompts, answers and keys never appear. `clock`: the one that the ends of requests are read from."""
 
-    def __init__(self, stream: TextIO, log_format: LogFormat = "text") -> None:
+    def __init__(
+        self, stream: TextIO, log_format: LogFormat = "text", clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._stream = stream
         self._json = log_format == "json"
-        self._lines: list[str] = []
+        self._clock = clock
+        self._ended: list[Call | Visit] = []
         self._second = 0
         self._stamp = ""
 
-    def write(self, call: Call) -> None:
-        self._add(self._json_line(call, time.time()) if self._json else self._line(call, time.time()))
+    def write(self, ended: Call | Visit) -> None:
+        """Its line is made with others' in one go, which costs half of making it between two requests."""
+        if not self._ended:
+            asyncio.get_running_loop().call_later(FLUSH_SECONDS, self.flush)
+        self._ended.append(ended)
 
-    def write_visit(self, visit: Visit) -> None:
-        if self._json:
-            fields = {
-                "id": visit.request_id.decode("latin-1"),
-                "method": visit.method,
-                "path": visit.path,
-                "status": visit.status,
-                "ms": _ms(visit.seconds),
-            }
-            self._add(json_line(self._stamped(time.time()), "INFO", "request", fields) + "\n")
-            return
-        self._add(
-            f"{self._stamped(time.time())} INFO request id={visit.request_id.decode('latin-1')}"
+    def flush(self) -> None:
+        if self._ended:
+            ended, self._ended = self._ended, []
+            began = time.time() - self._clock()
+            self._stream.write("".join([self._told(each, began) for each in ended]))
+            self._stream.flush()
+
+    def _told(self, ended: Call | Visit, began: float) -> str:
+        now = began + ended.ended_at
+        if isinstance(ended, Visit):
+            return self._json_visit(ended, now) if self._json else self._visit(ended, now)
+        return self._json_line(ended, now) if self._json else self._line(ended, now)
+
+    def _visit(self, visit: Visit, now: float) -> str:
+        return (
+            f"{self._stamped(now)} INFO request id={visit.request_id.decode('latin-1')}"
             f" method={field_text(visit.method)} path={field_text(visit.path)} status={visit.status}"
             f" ms={visit.seconds * 1000:.1f}\n"
         )
 
-    def flush(self) -> None:
-        if self._lines:
-            lines, self._lines = self._lines, []
-            self._stream.write("".join(lines))
-            self._stream.flush()
-
-    def _add(self, line: str) -> None:
-        if not self._lines:
-            asyncio.get_running_loop().call_later(FLUSH_SECONDS, self.flush)
-        self._lines.append(line)
+    def _json_visit(self, visit: Visit, now: float) -> str:
+        fields = {
+            "id": visit.request_id.decode("latin-1"),
+            "method": visit.method,
+            "path": visit.path,
+            "status": visit.status,
+            "ms": _ms(visit.seconds),
+        }
+        return json_line(self._stamped(now), "INFO", "request", fields) + "\n"
 
     def _stamped(self, now: float) -> str:
         second = int(now)
@@ -63,9 +72,8 @@ class AccessLog:
         # Only a model that nobody serves can be anything; every other name here has been checked.
         model = call.model if call.deployment is not None else field_text(call.model or "-")
         line = (
-            f"{self._stamped(now)} INFO request id={call.request_id.decode('latin-1')}"
-            f" path={call.path} status={call.status} client={call.client or '-'} key={call.principal or '-'}"
-            f" model={model}"
+            f"{self._stamped(now)} INFO request id={call.request_id.decode('latin-1')} path={call.path}"
+            f" status={call.status} client={call.client or '-'} key={call.principal or '-'} model={model}"
             f" replica={call.replica or '-'} ms={(call.ended_at - call.arrived_at) * 1000:.1f}"
         )
         if call.leased_at:

@@ -27,6 +27,7 @@ from argosy.gateway.call import OnVisit, Visit
 from argosy.gateway.client_address import ClientAddresses
 from argosy.gateway.cors import Cors
 from argosy.gateway.errors import Send, headers_of
+from argosy.gateway.ledger import Ledger
 from argosy.gateway.metrics import PATH as METRICS_PATH
 from argosy.gateway.metrics import MetricsSurface
 from argosy.gateway.openai import CLIENT_CLOSED_REQUEST, OpenAISurface, Receive
@@ -58,6 +59,7 @@ class Gateway:
         gatekeeper: Gatekeeper,
         upstreams: Upstreams,
         prober: Prober,
+        ledger: Ledger,
         addresses: ClientAddresses,
         cors: Cors | None,
         clock: Callable[[], float],
@@ -68,6 +70,7 @@ class Gateway:
         self.gatekeeper = gatekeeper
         self._upstreams = upstreams
         self._prober = prober
+        self._ledger = ledger
         self._addresses = addresses
         self._cors = cors
         self.fleet = fleet
@@ -108,6 +111,7 @@ class Gateway:
                 now = self._clock()
                 self.registry.sweep(now, due)
                 self._prober.tend()
+                self._ledger.settle()
                 self._upstreams.forget(self.registry.replicas)
                 self.fleet.orders.forget(self.registry.replicas)
                 due = now + SWEEP_SECONDS
@@ -135,7 +139,8 @@ class Gateway:
         finally:
             status = status or CLIENT_CLOSED_REQUEST
             if status >= 400 or path not in _ASKED_ALL_THE_TIME:
-                self._on_visit(Visit(request_id, method, path, status, self._clock() - began))
+                now = self._clock()
+                self._on_visit(Visit(request_id, method, path, status, now - began, now))
 
     async def _front(self, request: Request) -> Response:
         return PlainTextResponse(

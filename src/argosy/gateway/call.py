@@ -80,6 +80,7 @@ class Visit:
     path: str  # decoded: anything may stand in it
     status: int  # 499: the client left before it had an answer
     seconds: float
+    ended_at: float  # monotonic seconds
 
 
 OnVisit = Callable[[Visit], None]

@@ -1,6 +1,6 @@
 """The rows of the registry: a deployment and its replicas, as one gateway sees them now.
 
-Only `registry.py` changes them; policies and the relay read.
+Only `registry.py` changes them, but for what a field says; policies and the relay read.
 """
 
 from __future__ import annotations
@@ -49,4 +49,5 @@ class Deployment:
     replicas: dict[str, Replica] = field(default_factory=dict)
     routable: tuple[Replica, ...] = ()  # kept up to date at every change, so that a request only reads it
     reached: bool = False  # its wanted replicas have all been ready at once since this gateway started
+    service_seconds: float = 0.0  # that a request takes a slot, on average of late: the dispatcher's
     asked_for: bool = False  # in the fleet's table; else only a worker told of it

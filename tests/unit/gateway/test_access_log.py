@@ -96,8 +96,8 @@ async def test_a_client_cannot_write_lines_of_its_own() -> None:
 async def test_a_visit_is_one_line_whatever_its_path_holds() -> None:
     stream = io.StringIO()
     log = AccessLog(stream)
-    log.write_visit(Visit(b"req-1", "GET", "/v1/models", 200, 0.0123))
-    log.write_visit(Visit(b"req-2", "GET", "/no\n2026 INFO x", 404, 0.0))
+    log.write(Visit(b"req-1", "GET", "/v1/models", 200, 0.0123, 1.0))
+    log.write(Visit(b"req-2", "GET", "/no\n2026 INFO x", 404, 0.0, 1.0))
     log.flush()
     lines = stream.getvalue().splitlines()
     assert all(map(is_event_line, lines))
@@ -110,7 +110,7 @@ async def test_a_visit_is_one_line_whatever_its_path_holds() -> None:
 async def test_a_visit_as_json_is_one_line_whatever_its_path_holds() -> None:
     stream = io.StringIO()
     log = AccessLog(stream, "json")
-    log.write_visit(Visit(b"req-2", "GET", "/no\n2026 INFO x", 404, 0.0123))
+    log.write(Visit(b"req-2", "GET", "/no\n2026 INFO x", 404, 0.0123, 1.0))
     log.flush()
     assert stream.getvalue().count("\n") == 1
     told = json.loads(stream.getvalue())
