@@ -8,6 +8,7 @@ from collections.abc import MutableMapping
 from typing import Any, Protocol
 
 STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in http.HTTPStatus}
+_FRAMING = frozenset((b"content-length", b"transfer-encoding", b"connection"))
 Message = MutableMapping[str, Any]
 
 
@@ -134,14 +135,15 @@ class RequestCycle:
         parts = [STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status]
         sized = status in (204, 304)
         for name, value in headers:
-            if name == b"content-length":
+            if name in _FRAMING:
+                if name != b"content-length":  # framing is ours
+                    self.keep_alive = self.keep_alive and value.lower() != b"close"
+                    continue
                 sized = True
-            elif name in (b"transfer-encoding", b"connection"):  # framing is ours
-                self.keep_alive = self.keep_alive and value.lower() != b"close"
-                continue
-            parts.append(b"%b: %b\r\n" % (name, value))
+            parts += (name, b": ", value, b"\r\n")
         self._chunked = not sized
-        parts += [b"%b: %b\r\n" % each for each in self._connection.default_headers]
+        for name, value in self._connection.default_headers:
+            parts += (name, b": ", value, b"\r\n")
         return b"".join(parts)
 
     def _finish_head(self, head: bytes, whole_length: int | None) -> bytes:
