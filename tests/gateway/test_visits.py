@@ -52,6 +52,7 @@ async def test_what_is_asked_all_the_time_is_not_told_when_it_is_well(door: Door
         await door.push(FleetTable(revision=1))
         for path in ("/health", "/ready"):
             assert (await door.request("GET", path)).status == 200
+        assert await door.replicas()
         await door.request("GET", "/nowhere")
         await eventually(lambda: door.visits)
         assert [visit.path for visit in door.visits] == ["/nowhere"]

@@ -58,9 +58,9 @@ def drain(
     now: Annotated[bool, typer.Option("--now", help="Do not wait for running requests.")] = False,
 ) -> None:
     """Take one replica out: it finishes what it does, ends, and is not replaced until it is started."""
-    from argosy.fleet.planner import planned_id
+    from argosy.fleet.planner import joined_id
 
-    if not planned_id(replica):
+    if joined_id(replica):
         _drain_joined(replica, fleet, now=now)
         print(f"{replica}: {'ending' if now else 'draining'}; its worker ends, and `argosy worker` starts another")
         return

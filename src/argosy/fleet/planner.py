@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -26,6 +27,11 @@ def planned_id(replica: str) -> bool:
     """Whether the controller made this id; a worker started by hand has six hexadecimal digits instead of an index."""
     index = replica.rpartition(".")[2]
     return index.isdecimal() and len(index) < 6
+
+
+def joined_id(replica: str) -> bool:
+    """Whether a worker that was started by hand made this id."""
+    return re.fullmatch(r".+\.[0-9a-f]{6}", replica) is not None
 
 
 def deployment_of(replica: str) -> str:

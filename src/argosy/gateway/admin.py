@@ -36,6 +36,7 @@ from argosy.protocol.replica import ReplicaStatus
 from argosy.registry.registry import Registry
 from argosy.wire.client import Client
 
+REPLICAS_PATH = "/argosy/v1/replicas"
 TABLE_PATH = "/argosy/v1/table"
 LONGEST_BODY_BYTES = 4 * 1024 * 1024
 CONTROLLER_SECONDS = 60.0
@@ -65,7 +66,7 @@ class FleetSurface:
         return [
             Route(beat.PATH, self.heartbeat, methods=["POST"]),
             Route(TABLE_PATH, self.table, methods=["PUT"]),
-            Route("/argosy/v1/replicas", self.replicas, methods=["GET"]),
+            Route(REPLICAS_PATH, self.replicas, methods=["GET"]),
             Route("/argosy/v1/replicas/drain/{id:path}", self.drain, methods=["POST"]),
             Route(replica_log.PATH, self.log_part, methods=["POST"]),
             Route(f"{replica_log.PATH}/{{id:path}}", self.log, methods=["GET"]),

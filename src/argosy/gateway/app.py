@@ -21,7 +21,7 @@ from starlette.routing import Route
 
 from argosy import __version__
 from argosy.errors import BadRequestError, NotFoundError, RequestError
-from argosy.gateway.admin import TABLE_PATH, FleetSurface, as_json
+from argosy.gateway.admin import REPLICAS_PATH, TABLE_PATH, FleetSurface, as_json
 from argosy.gateway.auth import Gatekeeper, Principal
 from argosy.gateway.call import OnVisit, Visit
 from argosy.gateway.client_address import ClientAddresses
@@ -40,7 +40,7 @@ from argosy.registry.registry import Registry
 
 SWEEP_SECONDS = 0.5
 # Asked once a second or more by workers, the controller and whoever watches: a line for each would be all of the log.
-_ASKED_ALL_THE_TIME = frozenset({"/health", "/ready", METRICS_PATH, beat.PATH, TABLE_PATH})
+_ASKED_ALL_THE_TIME = frozenset({"/health", "/ready", METRICS_PATH, beat.PATH, TABLE_PATH, REPLICAS_PATH})
 
 
 class Gateway:
