@@ -28,7 +28,6 @@ async def door() -> AsyncIterator[Door]:
         ("GET", "/nowhere", {}, 404),
         ("DELETE", "/v1/models", {}, 405),
         ("GET", CHAT, {}, 405),
-        ("GET", "/argosy/v1/replicas", ADMIN, 200),
         ("PUT", "/argosy/v1/table", {}, 401),
         ("POST", beat.PATH, {}, 401),
         ("GET", "/ready?model=nobody", {}, 404),
