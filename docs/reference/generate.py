@@ -133,6 +133,8 @@ def _rows(section: Section, words: Words, meanings: Mapping[str, str] | None) ->
 def _default(value: Any, words: Words) -> str:
     if value in (None, {}, ()) or isinstance(value, BaseModel):
         return words.none
+    if isinstance(value, tuple):
+        return f"`[{', '.join(value)}]`"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 

@@ -14,9 +14,9 @@ import pytest
 
 from argosy.config.schema import Deployment
 from argosy.engines import catalog
-from argosy.engines.base import CHAT, COMPLETIONS, EMBEDDINGS
 from argosy.errors import EngineError
 from argosy.processes.identity import ProcessIdentity, wait_gone
+from argosy.protocol.endpoints import CHAT, COMPLETIONS, EMBEDDINGS
 from argosy.wire.client import Answer, Client
 from argosy.wire.sse import SseDecoder
 from argosy.worker.incarnation import Blueprint, Incarnation, Patience

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from contract import NAME, EngineContract, Running, blueprint_of, start
 
-from argosy.engines.base import CHAT
 from argosy.errors import BrokenAnswerError, EngineError, UpstreamError
+from argosy.protocol.endpoints import CHAT
 from argosy.wire.client import Client
 
 

@@ -8,8 +8,8 @@ import psutil
 import pytest
 from contract import EngineContract, Running, blueprint_of, start
 
-from argosy.engines.base import CHAT
 from argosy.errors import EngineError
+from argosy.protocol.endpoints import CHAT
 from argosy.state import read_json
 from argosy.wire.client import Client
 from argosy.worker.reservations import Reservation

@@ -21,7 +21,7 @@ from argosy.gateway.keys import ClientKeys
 from argosy.protocol import heartbeat as beat
 from argosy.protocol.admin import FleetTable, ReplicaView
 from argosy.protocol.deployment import DeploymentRecord, Timeouts
-from argosy.protocol.openai import CHAT
+from argosy.protocol.endpoints import CHAT
 from argosy.wire.client import Answer, Client
 from argosy.wire.server import HttpProtocol
 from argosy.wire.tls import fingerprint, server_context

@@ -153,7 +153,7 @@ async def test_a_stopped_gateway_finishes_what_runs_and_takes_nothing_new(door: 
     serving = asyncio.create_task(serve(door.gateway, listener, 5, listening.set))
     await listening.wait()
     client = Client()
-    body = b'{"model":"m","messages":[{}],"stream":true}'
+    body = b'{"model":"m","messages":[{"role":"user"}],"stream":true}'
     running = asyncio.create_task(client.request("POST", url, body=body, seconds=5))
     await engine.until_asked()
     signal.raise_signal(signal.SIGTERM)
@@ -175,7 +175,8 @@ async def test_a_second_signal_does_not_wait(door: Door, engine: FakeEngine) -> 
     serving = asyncio.create_task(serve(door.gateway, listener, 3600, listening.set))
     await listening.wait()
     client = Client()
-    running = asyncio.create_task(client.request("POST", url, body=b'{"model":"m","messages":[{}]}', seconds=5))
+    body = b'{"model":"m","messages":[{"role":"user"}]}'
+    running = asyncio.create_task(client.request("POST", url, body=body, seconds=5))
     await engine.until_asked()
     signal.raise_signal(signal.SIGTERM)
     await eventually(lambda: listener.fileno() == -1)

@@ -12,6 +12,7 @@ from starlette.routing import Route
 from argosy.protocol import heartbeat as beat
 from argosy.protocol import replica_log
 from argosy.protocol.admin import FleetTable
+from argosy.protocol.endpoints import ENDPOINTS, MESSAGES
 from engines import FakeEngine
 from voices import WorkerVoice
 
@@ -47,14 +48,15 @@ async def test_every_route_that_is_not_public_refuses_whoever_has_no_key(door: D
             assert told.status in (200, 503), (method, path)
         else:
             assert told.status == 401, (method, path)
-            assert error_of(told)["type"] == "invalid_request_error"
+            anthropic = path.startswith(MESSAGES)
+            assert error_of(told)["type"] == ("authentication_error" if anthropic else "invalid_request_error"), path
 
 
 async def test_no_credential_opens_what_another_one_locks(door: Door) -> None:
     for method, path in routes(door):
         if path in PUBLIC:
             continue
-        right = bearer("key-a") if path.startswith("/v1/") else ADMIN
+        right = bearer("key-a") if path.startswith("/v1/") or path in ENDPOINTS else ADMIN
         for headers in (bearer("key-a"), ADMIN, bearer(JOIN_TOKEN), bearer("")):
             told = await door.request(method, path, headers=headers)
             refused = headers != right or (method, path) in SIGNED

@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from argosy.gateway.metrics import PATH
 from argosy.protocol.admin import FleetTable
-from argosy.protocol.openai import EMBEDDINGS
+from argosy.protocol.endpoints import EMBEDDINGS
 from argosy.wire.client import Answer
 from engines import DONE, STREAM_HEAD, FakeEngine, answer, chat_stream, chunk, delta, event, held, reset_after
 from waiting import eventually

@@ -121,14 +121,14 @@ async def test_one_clients_requests_do_not_hold_up_anothers() -> None:
     first = asyncio.Event()
     async with FakeEngine(held(first)) as engine, Door(client_keys=("one", "two")) as door:
         await door.join(engine, concurrency=1)
-        running = [asyncio.create_task(door.chat(n=0, headers=key("one")))]
+        running = [asyncio.create_task(door.chat(seed=0, headers=key("one")))]
         await engine.until_asked()
         for number, name in enumerate(("one", "one", "two"), 1):
-            running.append(asyncio.create_task(door.chat(n=number, headers=key(name))))
+            running.append(asyncio.create_task(door.chat(seed=number, headers=key(name))))
             await eventually(lambda: sum(door.dispatcher.waiting().values()) == number)  # noqa: B023
         first.set()
         await asyncio.gather(*running)
-        assert [body["n"] for body in engine.bodies] == [0, 1, 3, 2]
+        assert [body["seed"] for body in engine.bodies] == [0, 1, 3, 2]
 
 
 def key(name: str) -> dict[str, str]:

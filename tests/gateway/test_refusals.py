@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from door import Door, error_of, record
+from door import MESSAGES, Door, error_of, record
 
-from argosy.protocol.openai import CHAT
+from argosy.protocol.endpoints import CHAT
 from engines import FakeEngine, answer
 
 
@@ -51,10 +51,10 @@ async def test_an_unknown_model_of_an_empty_fleet_is_a_404_too() -> None:
         (b"", None),
         (b"{", None),
         (b"[]", None),
-        ({"messages": [{}]}, "model"),
+        ({"messages": MESSAGES}, "model"),
         ({"model": "m"}, "messages"),
         ({"model": "m", "messages": "hi"}, "messages"),
-        ({"model": "m", "messages": [{}], "stream": "yes"}, "stream"),
+        ({"model": "m", "messages": MESSAGES, "stream": "yes"}, "stream"),
         (b'{"model":"m","messages":' + b"[" * 100_000, None),
     ],
 )
@@ -72,7 +72,7 @@ async def test_a_bad_request_is_a_400_that_names_the_field(
     [
         ("GET", "/nowhere", 404),
         ("GET", "/v1", 404),
-        ("POST", "/v1/responses", 404),
+        ("POST", "/v1/images/generations", 404),
         ("POST", "/v1/models", 405),
         ("DELETE", "/health", 405),
         ("POST", "//v1/chat/completions", 404),

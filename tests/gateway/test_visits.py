@@ -9,7 +9,7 @@ from door import ADMIN, Door, error_of
 
 from argosy.protocol import heartbeat as beat
 from argosy.protocol.admin import FleetTable
-from argosy.protocol.openai import CHAT, REQUIRED
+from argosy.protocol.endpoints import CHAT, ENDPOINTS, MESSAGES
 from engines import FakeEngine, silent_after
 from waiting import eventually
 
@@ -75,13 +75,11 @@ async def test_a_client_that_left_before_its_answer_is_told_as_one(door: Door) -
         assert (visit.path, visit.status) == ("/argosy/v1/fleet", 499)
 
 
-@pytest.mark.parametrize("path", sorted(REQUIRED))
+@pytest.mark.parametrize("path", sorted(ENDPOINTS))
 async def test_a_path_that_wants_a_post_says_so(door: Door, path: str) -> None:
     told = await door.request("GET", path)
     assert (told.status, told.headers["allow"]) == (405, "POST")
-    assert error_of(told) == {
-        "message": f"GET is not taken at {path}, but POST.",
-        "type": "invalid_request_error",
-        "param": None,
-        "code": "method_not_supported",
-    }
+    said = error_of(told)
+    assert (said["message"], said["type"]) == (f"GET is not taken at {path}, but POST.", "invalid_request_error")
+    if not path.startswith(MESSAGES):  # whose envelope has neither
+        assert (said["param"], said["code"]) == (None, "method_not_supported")

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from argosy.protocol.endpoints import COMMON, ENDPOINTS
 from argosy.protocol.openai import BOUNDS
 
 PolicyName = Literal["least_in_flight", "round_robin", "weighted_lottery"]
@@ -84,6 +85,13 @@ def check_network(network: str) -> str:
     except ValueError:
         raise ValueError(f"{network!r} is no address or network; write one such as 10.0.0.0/8") from None
     return network
+
+
+def check_endpoint(path: str) -> str:
+    """A path that the door knows. Raises ValueError."""
+    if path not in ENDPOINTS:
+        raise ValueError(f"{path!r} is no path of the door; those are: {', '.join(ENDPOINTS)}")
+    return path
 
 
 def check_default(field: str) -> str:
@@ -242,6 +250,12 @@ class Deployment(Settings):
         "have",
     )
 
+    # engine: command or remote
+    paths: Annotated[tuple[Annotated[str, AfterValidator(check_endpoint)], ...], Field(min_length=1)] = Field(
+        COMMON,
+        description="what the server behind serves, where it is not OpenAI's three; the door passes on also "
+        f"{', '.join(path for path in ENDPOINTS if path not in COMMON)}",
+    )
     # engine: command
     command: tuple[str, ...] | None = Field(
         None, description="argv; {path}, {port}, {name} and {chat_template} are filled in"
@@ -288,10 +302,11 @@ def misfits(given: Mapping[str, Any]) -> list[tuple[str, str]]:
     wanted = {"command": "command", "remote": "urls", "echo": None}.get(engine, "source")
     if wanted and not given.get(wanted):
         found.append((wanted, f"missing (engine {engine} needs it)"))
-    for field, owner in _OWNERS.items():
+    for field, owners in _OWNERS.items():
         value = given.get(field)
-        if value and value != Deployment.model_fields[field].default and engine != owner:
-            found.append((field, f"only for engine {owner}, this one is {engine}"))
+        default = Deployment.model_fields[field].default
+        if value and value not in (default, _as_list(default)) and engine not in owners:
+            found.append((field, f"only for engine {' or '.join(owners)}, this one is {engine}"))
     if given.get("task") == "embed":
         found += [(field, "only for task generate") for field in _OF_ANSWERS if given.get(field)]
         if isinstance(defaults := given.get("defaults"), Mapping):
@@ -334,7 +349,19 @@ _OF_ANSWERS = ("max_tokens_ceiling", "system_prompt", "chat_template")
 _PLACEHOLDERS = {"source": "{path}", "chat_template": "{chat_template}"}
 
 
-_OWNERS = {"command": "command", "ready": "command", "urls": "remote", "model": "remote", "api_key_env": "remote"}
+_OWNERS = {
+    "command": ("command",),
+    "ready": ("command",),
+    "urls": ("remote",),
+    "model": ("remote",),
+    "api_key_env": ("remote",),
+    "paths": ("command", "remote"),
+}
+
+
+def _as_list(default: object) -> object:
+    """As a fleet has it that was sent as JSON."""
+    return list(default) if isinstance(default, tuple) else default
 
 
 def shared_names(

@@ -18,9 +18,6 @@ from argosy.config.schema import Deployment
 from argosy.engines.memory import MemoryNeed
 from argosy.protocol.traits import WELL_BEHAVED, EngineTraits
 
-CHAT = "/v1/chat/completions"
-COMPLETIONS = "/v1/completions"
-EMBEDDINGS = "/v1/embeddings"
 KEY_VARIABLE = "ARGOSY_ENGINE_KEY"  # the environment variable that carries its key to an engine of ours
 
 
@@ -49,7 +46,7 @@ class Launch:
 class Capabilities:
     """What a ready engine can do, for the gateway."""
 
-    paths: tuple[str, ...]  # of the OpenAI surface
+    paths: tuple[str, ...]  # of protocol/endpoints.py
     slots: int  # requests it works on at once: the default of `concurrency`
     traits: EngineTraits = WELL_BEHAVED
 

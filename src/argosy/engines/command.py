@@ -8,9 +8,11 @@ from pydantic import BaseModel, ConfigDict
 
 from argosy.config.schema import Deployment
 from argosy.engines import gguf, machine, safetensors
-from argosy.engines.base import CHAT, COMPLETIONS, EMBEDDINGS, Capabilities, EngineContext, Launch
+from argosy.engines.base import Capabilities, EngineContext, Launch
 from argosy.engines.memory import MemoryNeed
+from argosy.protocol.traits import EngineTraits
 
+_TRAITS = EngineTraits(engine="command")
 _SLOTS = 8  # of a program that we know nothing of, where `concurrency` does not say
 
 
@@ -40,7 +42,7 @@ class Command:
         return deployment.ready
 
     def capabilities(self, deployment: Deployment) -> Capabilities:
-        return Capabilities((CHAT, COMPLETIONS, EMBEDDINGS), deployment.concurrency or _SLOTS)
+        return Capabilities(deployment.paths, deployment.concurrency or _SLOTS, _TRAITS)
 
     def memory(self, context: EngineContext) -> MemoryNeed | None:
         """Of weights whose format we can read; what else a program needs, only it knows."""

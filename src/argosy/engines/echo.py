@@ -11,8 +11,16 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from argosy.config.schema import Deployment
-from argosy.engines.base import CHAT, COMPLETIONS, EMBEDDINGS, KEY_VARIABLE, Capabilities, EngineContext, Launch
+from argosy.engines.base import KEY_VARIABLE, Capabilities, EngineContext, Launch
 from argosy.engines.memory import MemoryNeed
+from argosy.protocol.endpoints import COMMON, EMBEDDINGS
+from argosy.protocol.traits import EngineTraits
+
+# It says what it was told, whatever else is asked of it.
+_TRAITS = EngineTraits(
+    engine="echo",
+    ignores=("tool_choice", "response_format", "logprobs", "functions", "audio", "best_of", "suffix", "echo"),
+)
 
 
 class Options(BaseModel):
@@ -59,8 +67,8 @@ class Echo:
         return "/health"
 
     def capabilities(self, deployment: Deployment) -> Capabilities:
-        paths = (EMBEDDINGS,) if deployment.task == "embed" else (CHAT, COMPLETIONS, EMBEDDINGS)
-        return Capabilities(paths, Options.model_validate(deployment.options).slots)
+        paths = (EMBEDDINGS,) if deployment.task == "embed" else COMMON
+        return Capabilities(paths, Options.model_validate(deployment.options).slots, _TRAITS)
 
     def memory(self, context: EngineContext) -> MemoryNeed | None:
         return None

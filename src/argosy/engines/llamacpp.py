@@ -11,15 +11,37 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from argosy.config.schema import Deployment
 from argosy.engines import gguf, machine
-from argosy.engines.base import CHAT, COMPLETIONS, EMBEDDINGS, KEY_VARIABLE, Capabilities, EngineContext, Launch
+from argosy.engines.base import KEY_VARIABLE, Capabilities, EngineContext, Launch
 from argosy.engines.memory import MemoryNeed
 from argosy.errors import EngineError
+from argosy.protocol.endpoints import (
+    CHAT,
+    COMPLETIONS,
+    COUNT_TOKENS,
+    DETOKENIZE,
+    EMBEDDINGS,
+    MESSAGES,
+    RESPONSES,
+    TOKENIZE,
+)
 from argosy.protocol.traits import EngineTraits
 
 # Whether a client has left it asks when it has something to say to it, or in a second without any result, also of other
 # requests: on a busy engine never before the answer begins, on a plain request never at all.
-_TRAITS = EngineTraits(tells_usage=True, tells_progress=True, cancels_plain=False)
-
+_TRAITS = EngineTraits(
+    engine="llama.cpp",
+    tells_usage=True,
+    tells_progress=True,
+    cancels_plain=False,
+    # Tried one by one: each gets 200 and the answer that it would get without.
+    ignores=(
+        *("tool_choice", "parallel_tool_calls", "functions", "audio", "web_search_options"),
+        *("best_of", "echo", "suffix", "logprobs: 0", "dimensions"),
+    ),
+    too_long="is too large to process",
+)
+_GENERATES = (CHAT, COMPLETIONS, RESPONSES, MESSAGES, COUNT_TOKENS, TOKENIZE, DETOKENIZE)
+_EMBEDS = (EMBEDDINGS, TOKENIZE, DETOKENIZE)
 
 # A request whose client has left ends between two steps, and others' tokens wait for a step's end: llama.cpp's 2048
 # take a CPU many seconds. Reading is no slower in small steps (benchmarks/prefill.py).
@@ -100,7 +122,7 @@ class LlamaCpp:
         return "/health"
 
     def capabilities(self, deployment: Deployment) -> Capabilities:
-        paths = (EMBEDDINGS,) if deployment.task == "embed" else (CHAT, COMPLETIONS)
+        paths = _EMBEDS if deployment.task == "embed" else _GENERATES
         return Capabilities(paths, _options(deployment).slots, _TRAITS)
 
     def memory(self, context: EngineContext) -> MemoryNeed | None:

@@ -106,6 +106,7 @@ def remotes(fleet: Fleet) -> list[RemoteRecord]:
             model=deployment.model,
             api_key_env=deployment.api_key_env,
             concurrency=deployment.concurrency,
+            paths=list(deployment.paths),
             weight=deployment.weight,
         )
         for name, deployment in fleet.deployments.items()

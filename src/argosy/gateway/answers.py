@@ -24,7 +24,10 @@ from argosy.gateway.call import Call
 from argosy.gateway.errors import Send
 from argosy.gateway.outgoing import Hold
 from argosy.gateway.time_limits import CLIENT_TOO_SLOW, TimeLimits
-from argosy.protocol.openai import error_event, is_json, is_whole_event, usage_of, usage_of_stream
+from argosy.protocol.openai import is_json, is_whole_event, usage_of
+from argosy.protocol.peek import Generation
+from argosy.protocol.surfaces import surface_of
+from argosy.protocol.traits import EngineTraits
 from argosy.registry.records import Replica
 from argosy.wire.connection import Exchange
 from argosy.wire.sse import EventFramer
@@ -32,7 +35,6 @@ from argosy.wire.sse import EventFramer
 HELD_BYTES = 1024 * 1024  # a plain answer up to this size is sent only when it is whole
 ENDING_BYTES = 8192  # of a stream, in which its usage and [DONE] are looked for
 LAST_WORDS_SECONDS = 0.2  # for the error event of a stream that is cut, whose client may not be reading
-DONE = b"data: [DONE]"
 JSON = b"application/json"
 
 OnEvents = Callable[[str, int], None]
@@ -50,6 +52,7 @@ class Answers:
     ) -> None:
         framer = EventFramer()
         events, shown = await _first(exchange, framer, hold)
+        first, surface = events, surface_of(call.path)
         limits.answer_begins()
         call.status = exchange.status
         now = self._clock()
@@ -84,22 +87,22 @@ class Answers:
             elif framer.tail:
                 raise BrokenAnswerError("the engine ended its stream in the middle of an event")
             ending = (before_last + last + events)[-ENDING_BYTES:]
-            done = ending.rstrip().endswith(DONE)
+            done = surface.has_ended(ending)
             if not (done or exchange.end_told):
-                raise BrokenAnswerError("the engine closed the connection before [DONE]")
+                raise BrokenAnswerError(f"the engine closed the connection before {surface.end}")
         except (BrokenAnswerError, UpstreamTimeoutError) as error:
-            await send({"type": "http.response.body", "body": error_event(named(error, replica))})
+            await send({"type": "http.response.body", "body": surface.error_event(named(error, replica))})
             raise
         except asyncio.CancelledError as cancelled:
             # The client has left (then this goes nowhere) or does not read, or the gateway is stopped.
             why = limits.too_slow() if cancelled.args == (CLIENT_TOO_SLOW,) else stopping()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LAST_WORDS_SECONDS):
-                    await send({"type": "http.response.body", "body": error_event(why)})
+                    await send({"type": "http.response.body", "body": surface.error_event(why)})
             raise
         self._count(call, shown)
-        call.usage = usage_of_stream(ending)
-        await send({"type": "http.response.body", "body": shown if done else shown + DONE + b"\n\n"})
+        call.usage = surface.usage_of_stream(first, ending)
+        await send({"type": "http.response.body", "body": shown if done else shown + surface.closing})
 
     def _count(self, call: Call, events: bytes) -> None:
         count = events.count(b"\n") // 2  # a line and a blank one; quicker than looking for both together
@@ -108,7 +111,7 @@ class Answers:
 
     async def assembled(self, call: Call, exchange: Exchange, send: Send, *, hold: Hold | None) -> None:
         """A stream as the plain answer that the client wants."""
-        assert call.found is not None
+        assert isinstance(call.found, Generation)
         framer, assembler = EventFramer(), Assembler(call.path, choices_each=call.found.n or 1)
         while data := await exchange.read():
             events = framer.feed(data)
@@ -137,7 +140,16 @@ class Answers:
         call.answered_at = now
         await send({"type": "http.response.body", "body": data})
 
-    async def plain(self, call: Call, exchange: Exchange, limits: TimeLimits, content_type: bytes, send: Send) -> None:
+    async def plain(
+        self,
+        call: Call,
+        exchange: Exchange,
+        limits: TimeLimits,
+        replica: Replica,
+        send: Send,
+        *,
+        content_type: bytes,
+    ) -> None:
         data = await exchange.read_all(HELD_BYTES)
         status = exchange.status
         cut = exchange.finished and not exchange.end_told and content_type.startswith(b"application/json")
@@ -145,7 +157,9 @@ class Answers:
             raise BrokenAnswerError("the engine closed the connection in the middle of its answer")
         headers = [(b"content-type", content_type), (b"x-request-id", call.request_id)]
         if status >= 400:
+            _check_input(call, replica.status.traits, data)
             _check_refusal(status, content_type, data)
+            data = surface_of(call.path).in_own_words(data, status)
             if (retry_after := exchange.header(b"retry-after")) is not None:
                 headers.append((b"retry-after", retry_after))
         length = b"%d" % len(data) if exchange.finished else exchange.header(b"content-length")
@@ -161,7 +175,7 @@ class Answers:
         while not exchange.finished:
             await send({"type": "http.response.body", "body": data, "more_body": True})
             data = await exchange.read()
-        call.usage = usage_of(data)
+        call.usage = surface_of(call.path).usage_of(data)
         await send({"type": "http.response.body", "body": data})
 
 
@@ -175,6 +189,16 @@ async def _first(exchange: Exchange, framer: EventFramer, hold: Hold | None) -> 
         raise BrokenAnswerError("the engine ended its stream before the first event")
     events, framer.tail = framer.tail + b"\n\n", b""
     return events, events
+
+
+def _check_input(call: Call, traits: EngineTraits, data: bytes) -> None:
+    """An input that is too long is the client's affair, also where the engine says 500 to it."""
+    if traits.too_long and traits.too_long.encode() in data:
+        raise BadRequestError(
+            f"Invalid 'input': longer than {call.model} takes at once. Its engine says: {_excerpt(data)}",
+            param="input",
+            code="context_length_exceeded",
+        )
 
 
 def _check_refusal(status: int, content_type: bytes, data: bytes) -> None:

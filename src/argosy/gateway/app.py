@@ -1,6 +1,6 @@
 """The gateway's routes and middleware in one visible list, and the tasks that keep its tables true.
 
-POST /v1/chat/completions · /v1/completions · /v1/embeddings     client key     openai.py → relay.py
+POST /v1/chat/completions and the other ENDPOINTS                client key     openai.py → relay.py
 GET  /v1/models · /v1/models/{id}                                client key     here
 GET  /health · /ready · /                                        nobody's key   here
 GET  /metrics                                                    admin key      metrics.py
@@ -34,11 +34,13 @@ from argosy.gateway.openai import CLIENT_CLOSED_REQUEST, OpenAISurface, Receive
 from argosy.gateway.prober import Prober
 from argosy.gateway.upstreams import Upstreams
 from argosy.protocol import heartbeat as beat
-from argosy.protocol.openai import REQUIRED, error_body
+from argosy.protocol.endpoints import ENDPOINTS
+from argosy.protocol.surfaces import OPENAI, surface_of
 from argosy.registry.records import Deployment
 from argosy.registry.registry import Registry
 
 SWEEP_SECONDS = 0.5
+_OF_MODELS = frozenset(ENDPOINTS)
 # Asked once a second or more by workers, the controller and whoever watches: a line for each would be all of the log.
 _ASKED_ALL_THE_TIME = frozenset({"/health", "/ready", METRICS_PATH, beat.PATH, TABLE_PATH, REPLICAS_PATH})
 
@@ -81,7 +83,7 @@ class Gateway:
                 Route("/", self._front, methods=["GET"]),
                 Route("/health", self._health, methods=["GET"]),
                 Route("/ready", self._ready, methods=["GET"]),
-                *(Route(path, surface, methods=["POST"]) for path in REQUIRED),  # __call__ is quicker than this list
+                *(Route(path, surface, methods=["POST"]) for path in ENDPOINTS),  # __call__ is quicker than this list
                 Route("/v1/models", self._models, methods=["GET"]),
                 Route("/v1/models/{id:path}", self._model, methods=["GET"]),
                 *metrics.routes(),
@@ -98,7 +100,7 @@ class Gateway:
         return self._cors(self._answer, scope, receive, send)
 
     def _answer(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> Awaitable[None]:
-        if scope["type"] == "http" and scope["path"] in REQUIRED and scope["method"] == "POST":
+        if scope["type"] == "http" and scope["path"] in _OF_MODELS and scope["method"] == "POST":
             return self._surface(scope, receive, send)
         return self._visit(scope, receive, send)
 
@@ -215,7 +217,7 @@ def _model(name: str, deployment: Deployment) -> dict[str, Any]:
 
 async def _request_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestError)
-    return Response(error_body(error), error.status, headers_of(error), media_type="application/json")
+    return Response(OPENAI.error_body(error), error.status, headers_of(error), media_type="application/json")
 
 
 async def _http_exception(request: Request, error: Exception) -> Response:
@@ -227,4 +229,5 @@ async def _http_exception(request: Request, error: Exception) -> Response:
         told = BadRequestError(
             f"{request.method} is not taken at {request.url.path}, but {taken}.", code="method_not_supported"
         )
-    return Response(error_body(told), error.status_code, error.headers, media_type="application/json")
+    body = surface_of(request.url.path).error_body(told)
+    return Response(body, error.status_code, error.headers, media_type="application/json")

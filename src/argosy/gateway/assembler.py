@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from argosy.errors import BrokenAnswerError
-from argosy.protocol.openai import CHAT
+from argosy.protocol.endpoints import CHAT
 
 _Object = dict[str, Any]
 MOST_TOOL_CALLS = 128  # as many as OpenAI takes tools

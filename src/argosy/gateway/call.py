@@ -9,7 +9,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from argosy.protocol.openai import Peek, Usage
+from argosy.protocol.openai import Usage
+from argosy.protocol.peek import NOTHING, Peek
 from argosy.registry.records import Deployment
 
 # https://www.w3.org/TR/server-timing/, in milliseconds
@@ -29,7 +30,7 @@ class Call:
     model: str = ""  # as the client sent it
     stream: bool = False
     body: bytes = b""  # as the engine is to get it; b"" at the end
-    found: Peek | None = None  # what was seen in the body; None at the end
+    found: Peek = NOTHING  # what was seen in the body
     deployment: Deployment | None = None
     replica: str = ""
     attempts: int = 0

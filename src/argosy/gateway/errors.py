@@ -1,4 +1,4 @@
-"""From an error to an answer in OpenAI's envelope. The one place that does it."""
+"""From an error to an answer in the envelope of the surface that was asked. The one place that does it."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from argosy.errors import RequestError
-from argosy.protocol.openai import error_body
+from argosy.protocol.surfaces import OPENAI, Surface
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
-async def send_error(send: Send, error: RequestError, request_id: bytes, server_timing: bytes) -> None:
+async def send_error(
+    send: Send, error: RequestError, request_id: bytes, server_timing: bytes, surface: Surface = OPENAI
+) -> None:
     """Answers with the error's status, its envelope, and Retry-After where it has one."""
-    body = error_body(error)
+    body = surface.error_body(error)
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(body)),

@@ -1,4 +1,4 @@
-"""The OpenAI surface: reads and checks a request once, finds its deployment, hands it to the relay, and ends it once.
+"""What is asked of models: reads and checks a request once, finds its deployment, hands it to the relay, ends it once.
 
 Raw ASGI, as this is the path of every request; what is asked seldom (models) is in app.py.
 """
@@ -23,7 +23,9 @@ from argosy.gateway.relay import Relay
 from argosy.gateway.shaping import shaped
 from argosy.gateway.time_limits import CLIENT_TOO_SLOW, REQUEST_TIMEOUT
 from argosy.gateway.turn import Turn
-from argosy.protocol.openai import STREAMED, peek
+from argosy.protocol.endpoints import STREAMED
+from argosy.protocol.peek import NOTHING, peek
+from argosy.protocol.surfaces import OPENAI, surface_of
 from argosy.registry.records import Deployment
 from argosy.registry.registry import Registry
 from argosy.wire.server import CLIENT_LEFT
@@ -34,7 +36,7 @@ _REQUEST_ID = re.compile(rb"[\w.:/+=-]{1,128}")
 
 
 class OpenAISurface:
-    """Serves chat, completions and embeddings. `clock`: monotonic seconds; `on_end` gets every call when it is over."""
+    """Serves ENDPOINTS. `clock`: monotonic seconds; `on_end` gets every call when it is over."""
 
     def __init__(
         self,
@@ -70,6 +72,7 @@ class OpenAISurface:
         call = Call(b"", scope["path"], self._clock())
         turn: Turn | None = None
         comments: Comments | None = None
+        surface = surface_of(call.path)
         try:
             headers = dict(scope["headers"])
             call.request_id = self.request_id(headers.get(b"x-request-id", b""))
@@ -98,7 +101,7 @@ class OpenAISurface:
             ):
                 raise self.unknown(call.model, principal)
             call.body = shaped(call.deployment.record, call.path, found, call.body)
-            if b"x-wait-comments" in headers and call.stream and headers[b"x-wait-comments"].lower() == b"true":
+            if call.stream and headers.get(b"x-wait-comments", b"").lower() == b"true" and surface is OPENAI:
                 comments = Comments(send, call.request_id, self._comment_seconds)
                 send = comments.send
             await self._relay.serve(call, send)
@@ -106,21 +109,21 @@ class OpenAISurface:
             call.error = str(error)
             if not call.started:
                 call.status = error.status
-                await send_error(send, error, call.request_id, call.refusal_begins(self._clock()))
+                await send_error(send, error, call.request_id, call.refusal_begins(self._clock()), surface)
         except asyncio.CancelledError as cancelled:
             # Swallowed: this task serves this request alone, and its answer is complete or has nobody to go to.
             known = cancelled.args and cancelled.args[0] in (CLIENT_LEFT, CLIENT_TOO_SLOW)
             call.error = cancelled.args[0] if known else "the gateway was stopped"
             if not call.started:
                 call.status = CLIENT_CLOSED_REQUEST if call.error == CLIENT_LEFT else stopping().status
-                await send_error(send, stopping(), call.request_id, call.refusal_begins(self._clock()))
+                await send_error(send, stopping(), call.request_id, call.refusal_begins(self._clock()), surface)
         finally:
             if comments is not None:
                 comments.stop()
             if turn is not None:
                 served = (call.started and call.status < 400) or call.status == CLIENT_CLOSED_REQUEST
                 turn.end(call.usage, call.body, answered=served)
-            call.body, call.found = b"", None
+            call.body, call.found = b"", NOTHING
             call.ended_at = self._clock()
             self._on_end(call)
 

@@ -13,7 +13,8 @@ from msgspec import UNSET
 
 from argosy.gateway.call import Call
 from argosy.gateway.held_back import without_progress, without_usage
-from argosy.protocol.openai import STREAMED, with_fields, with_fields_before
+from argosy.protocol.openai import with_fields, with_fields_before
+from argosy.protocol.peek import Generation
 from argosy.protocol.replica import ReplicaStatus
 
 Hold = Callable[[bytes], bytes]
@@ -31,24 +32,24 @@ def outgoing(call: Call, status: ReplicaStatus) -> Outgoing:
     model, traits, found = status.upstream_model, status.traits, call.found
     if not call.stream and traits.cancels_plain and (model is None or model == call.model):
         return Outgoing(call.body)  # the most, quickly
-    assert found is not None
-    given = found.stream_options
     missing: dict[str, Any] = {}  # not in the body: can go in front
     changed: dict[str, Any] = {}  # in it
     hold: Hold | None = None
     assemble = False
-    if call.stream:
-        if not traits.tells_usage and not (given and given.get("include_usage") is True):
-            hold = without_usage
-            options = {**(given or {}), "include_usage": True}
-            (missing if given is UNSET else changed)["stream_options"] = options
-    elif not traits.cancels_plain and call.path in STREAMED:
-        assemble = True
-        (missing if found.stream is UNSET else changed)["stream"] = True
-        (missing if given is UNSET else changed)["stream_options"] = {"include_usage": True}
-    if traits.tells_progress and (call.stream or assemble) and b'"%b"' % _PROGRESS.encode() not in call.body:
-        hold = without_progress
-        missing[_PROGRESS] = True
+    if isinstance(found, Generation):
+        given = found.stream_options
+        if call.stream:
+            if not traits.tells_usage and not found.wants_usage:
+                hold = without_usage
+                options = {**(given or {}), "include_usage": True}
+                (missing if given is UNSET else changed)["stream_options"] = options
+        elif not traits.cancels_plain:
+            assemble = True
+            (missing if found.stream is UNSET else changed)["stream"] = True
+            (missing if given is UNSET else changed)["stream_options"] = {"include_usage": True}
+        if traits.tells_progress and (call.stream or assemble) and b'"%b"' % _PROGRESS.encode() not in call.body:
+            hold = without_progress
+            missing[_PROGRESS] = True
     if model is not None and model != call.model:
         changed["model"] = model
     body = call.body

@@ -11,10 +11,11 @@ from collections.abc import Callable
 
 from argosy.dispatch.dispatcher import Dispatcher, Lease
 from argosy.dispatch.policies import Hint
-from argosy.errors import BrokenAnswerError, ConnectError, NotFoundError, RefusedError, UpstreamError
+from argosy.errors import BrokenAnswerError, ConnectError, RefusedError, UpstreamError
 from argosy.gateway.answers import JSON, Answers, named
 from argosy.gateway.call import Call
 from argosy.gateway.errors import Send
+from argosy.gateway.fit import check_fit
 from argosy.gateway.outgoing import outgoing
 from argosy.gateway.time_limits import REQUEST_TIMEOUT, TimeKeeper
 from argosy.gateway.upstreams import Upstreams
@@ -50,6 +51,7 @@ class Relay:
         """Serves one request. Raises a RequestError only while nothing has been sent to the client."""
         assert call.deployment is not None
         deployment = call.deployment
+        fit = self._check_fit(call, next(iter(deployment.replicas.values()), None))
         tried: list[tuple[Replica, int]] = []
         taken = 0  # how often an engine had it and failed
         queue_until, limit = self._clock() + deployment.record.timeouts.queue, "timeouts.queue"
@@ -67,16 +69,11 @@ class Relay:
                 finally:
                     call.queued_seconds += self._clock() - began
             replica = lease.replica
-            if replica.status.paths and call.path not in replica.status.paths:
-                lease.release()
-                served = ", ".join(replica.status.paths)
-                raise NotFoundError(
-                    f"{deployment.record.name} does not serve {call.path}, but {served}.", param="model"
-                )
             call.replica = replica.id
             call.attempts += 1
             call.leased_at = self._clock()
             try:
+                fit = fit or self._check_fit(call, replica)
                 await self._attempt(call, lease, send, may_resend=not taken)
                 return
             except ConnectError as error:
@@ -97,6 +94,14 @@ class Relay:
                 raise failure
             self._registry.count_retry(replica)
 
+    def _check_fit(self, call: Call, replica: Replica | None) -> bool:
+        """Whether a replica is known, which then can do what is asked for: all of a deployment have one engine."""
+        if replica is None:
+            return False
+        others = self._registry.deployments.values()
+        check_fit(call.path, call.found, replica.deployment, replica.status, others)
+        return True
+
     async def _attempt(self, call: Call, lease: Lease, send: Send, *, may_resend: bool) -> None:
         replica = lease.replica
         timeouts = lease.deployment.record.timeouts
@@ -110,7 +115,7 @@ class Relay:
             )
             content_type = exchange.header(b"content-type") or JSON
             if not content_type.startswith(b"text/event-stream") or exchange.status >= 400:
-                await self._answers.plain(call, exchange, limits, content_type, send)
+                await self._answers.plain(call, exchange, limits, replica, send, content_type=content_type)
             elif sent.assemble:
                 await self._answers.assembled(call, exchange, send, hold=sent.hold)
             else:

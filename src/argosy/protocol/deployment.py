@@ -51,4 +51,5 @@ class RemoteRecord(msgspec.Struct, frozen=True, kw_only=True):
     model: str | None = None  # the name to send upstream; None: as the client sent it
     api_key_env: str | None = None  # environment variable of the gateway that holds the upstream's key
     concurrency: int | None = None  # requests in flight per URL; None: no limit of ours
+    paths: list[str] = []  # of protocol/endpoints.py, those that it serves; none told: all
     weight: float = 1.0

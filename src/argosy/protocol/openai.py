@@ -1,7 +1,5 @@
-"""The OpenAI surface as far as the gateway must understand it: a look into a request, and the error envelope.
-
-A look is one msgspec pass that decodes only the fields it needs; everything else stays raw bytes, and the body goes to
-the engine as it came. Formats: https://platform.openai.com/docs/api-reference.
+"""The OpenAI wire as far as the gateway must understand it, beside a look into requests (peek.py): fields set in a body
+whose other bytes stay, whole events, usage. Formats: https://platform.openai.com/docs/api-reference.
 """
 
 from __future__ import annotations
@@ -9,63 +7,11 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from msgspec import UNSET, UnsetType
 
 from argosy.errors import BadRequestError, RequestError
 
-CHAT = "/v1/chat/completions"
-COMPLETIONS = "/v1/completions"
-EMBEDDINGS = "/v1/embeddings"
-
-
-class Peek(msgspec.Struct, frozen=True, gc=False):
-    """What routing needs of a request's body."""
-
-    model: str | None = None
-    stream: bool | UnsetType | None = UNSET
-    stream_options: dict[str, Any] | UnsetType | None = UNSET
-    n: int | None = None
-    messages: msgspec.Raw = msgspec.Raw()
-    prompt: msgspec.Raw = msgspec.Raw()
-    input: msgspec.Raw = msgspec.Raw()
-    # BOUNDS: each is told from an explicit null, which must be replaced where it stands
-    max_tokens: int | UnsetType | None = UNSET
-    max_completion_tokens: int | UnsetType | None = UNSET
-    n_predict: int | UnsetType | None = UNSET
-
-
 BOUNDS = ("max_tokens", "max_completion_tokens", "n_predict")  # fields that bound an answer; n_predict is llama.cpp's
-STREAMED = (CHAT, COMPLETIONS)  # paths that answer in pieces where a request wants it
-REQUIRED = {CHAT: "messages", COMPLETIONS: "prompt", EMBEDDINGS: "input"}  # path → the field that must be there
-_PEEK = msgspec.json.Decoder(Peek)
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
-
-
-def peek(path: str, body: bytes) -> Peek:
-    """Reads what routing needs, and checks what every engine needs. Raises BadRequestError naming the field."""
-    try:
-        found = _PEEK.decode(body)
-    except msgspec.ValidationError as error:
-        message, _, where = str(error).partition(" - at `$")
-        field = where.rstrip("`").lstrip(".") or None
-        said = f"Invalid value for '{field}': {message}." if field else f"{message}."
-        raise BadRequestError(said, param=field) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _no_json(error) from None
-    if not found.model:
-        raise BadRequestError("Missing required parameter: 'model'.", param="model", code="missing_required_parameter")
-    field = REQUIRED[path]
-    start = bytes(memoryview(getattr(found, field))[:32])  # only the start: it may hold megabytes
-    if start in (b"", b"null"):
-        raise BadRequestError(f"Missing required parameter: '{field}'.", param=field, code="missing_required_parameter")
-    if field == "messages":
-        if start[:1] != b"[":
-            raise BadRequestError("Invalid type for 'messages': expected an array of objects.", param="messages")
-        if start[1:].lstrip()[:1] == b"]":
-            raise BadRequestError(
-                "Invalid 'messages': empty array, where at least one message is wanted.", param="messages"
-            )
-    return found
 
 
 def with_fields(body: bytes, fields: dict[str, Any]) -> bytes:
@@ -94,11 +40,7 @@ def fields_of(body: bytes) -> dict[str, msgspec.Raw]:
     try:
         return _OBJECT.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _no_json(error) from None
-
-
-def _no_json(error: Exception) -> BadRequestError:
-    return BadRequestError(f"The request's body is not valid JSON: {error}")
+        raise BadRequestError(f"The request's body is not valid JSON: {error}") from None
 
 
 def error_body(error: RequestError) -> bytes:

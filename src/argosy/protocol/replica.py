@@ -65,7 +65,7 @@ class ReplicaStatus(msgspec.Struct, frozen=True, kw_only=True):
     restarts: int = 0  # of the engine, within this worker
     concurrency: int = 1  # requests in flight this replica takes; more wait in the gateway
     weight: float = 1.0  # for the weighted lottery
-    paths: list[str] = []  # the OpenAI paths it serves: /v1/chat/completions …
+    paths: list[str] = []  # of protocol/endpoints.py, those that it serves; none told: all
     traits: EngineTraits = WELL_BEHAVED
     health: str = "/health"  # GET this (with the engine's key) to probe it
     upstream_model: str | None = None  # when set, a request's model is rewritten to it

@@ -17,6 +17,9 @@ class EngineTraits(msgspec.Struct, frozen=True, kw_only=True):
     # stream's client has left.
     tells_progress: bool = False
     cancels_plain: bool = True  # it stops working on a plain request whose client has left, as on a stream
+    engine: str = ""  # its name, for people
+    ignores: tuple[str, ...] = ()  # what it would overlook without a word (Peek.special): refused at the door
+    too_long: str = ""  # words of the 500 by which it refuses an input that is too long for it
 
 
 WELL_BEHAVED = EngineTraits()

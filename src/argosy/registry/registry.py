@@ -302,5 +302,6 @@ def _remote_status(
         concurrency=remote.concurrency or UNLIMITED,
         weight=remote.weight,
         upstream_model=remote.model,
+        paths=remote.paths,
         health="/models",
     )

@@ -10,7 +10,18 @@ from pydantic import ValidationError
 
 from argosy.config.schema import Deployment
 from argosy.engines import catalog
-from argosy.engines.base import CHAT, COMPLETIONS, EMBEDDINGS, KEY_VARIABLE, EngineContext, write_address
+from argosy.engines.base import KEY_VARIABLE, EngineContext, write_address
+from argosy.protocol.endpoints import (
+    CHAT,
+    COMPLETIONS,
+    COUNT_TOKENS,
+    DETOKENIZE,
+    EMBEDDINGS,
+    MESSAGES,
+    RERANK,
+    RESPONSES,
+    TOKENIZE,
+)
 
 RUNNABLE = [name for name in catalog.NAMES if name != "remote"]
 
@@ -69,8 +80,16 @@ def test_llama_cpp_shares_the_cores_between_replicas_and_keeps_the_key_out_of_it
 
 def test_the_task_decides_what_llama_cpp_serves() -> None:
     llama = catalog.engine("llama.cpp")
-    assert llama.capabilities(Deployment(source="m.gguf")).paths == (CHAT, COMPLETIONS)
-    assert llama.capabilities(Deployment(source="m.gguf", task="embed")).paths == (EMBEDDINGS,)
+    generates = set(llama.capabilities(Deployment(source="m.gguf")).paths)
+    embeds = set(llama.capabilities(Deployment(source="m.gguf", task="embed")).paths)
+    assert generates == {CHAT, COMPLETIONS, RESPONSES, MESSAGES, COUNT_TOKENS, TOKENIZE, DETOKENIZE}
+    assert embeds == {EMBEDDINGS, TOKENIZE, DETOKENIZE}
+
+
+def test_a_program_of_yours_serves_what_the_fleet_file_says() -> None:
+    command = catalog.engine("command")
+    assert command.capabilities(Deployment(command=("x",))).paths == (CHAT, COMPLETIONS, EMBEDDINGS)
+    assert command.capabilities(Deployment(command=("x",), paths=(CHAT, RERANK))).paths == (CHAT, RERANK)
 
 
 def test_where_an_engine_listens_is_nobody_elses_to_read(tmp_path: Path) -> None:

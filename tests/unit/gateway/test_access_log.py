@@ -10,7 +10,8 @@ import pytest
 from argosy.gateway.access_log import AccessLog
 from argosy.gateway.call import Call, Visit
 from argosy.protocol.deployment import DeploymentRecord
-from argosy.protocol.openai import CHAT, Usage
+from argosy.protocol.endpoints import CHAT
+from argosy.protocol.openai import Usage
 from argosy.registry.records import Deployment
 from argosy.telemetry.logging import LogFormat, is_event_line
 

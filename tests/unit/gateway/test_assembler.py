@@ -7,7 +7,7 @@ import pytest
 
 from argosy.errors import BrokenAnswerError
 from argosy.gateway.assembler import Assembler
-from argosy.protocol.openai import CHAT, COMPLETIONS
+from argosy.protocol.endpoints import CHAT, COMPLETIONS
 
 HEAD = {"id": "c-1", "created": 1, "model": "m", "system_fingerprint": "f"}
 

@@ -8,7 +8,8 @@ import pytest
 from argosy.gateway.call import Call
 from argosy.gateway.held_back import without_progress, without_usage
 from argosy.gateway.outgoing import outgoing
-from argosy.protocol.openai import CHAT, EMBEDDINGS, peek
+from argosy.protocol.endpoints import CHAT, EMBEDDINGS
+from argosy.protocol.peek import peek
 from argosy.protocol.replica import ReplicaState, ReplicaStatus
 from argosy.protocol.traits import EngineTraits
 

@@ -5,7 +5,8 @@ import pytest
 from argosy.gateway.call import Call
 from argosy.gateway.request_metrics import MOST_PENDING, RequestMetrics
 from argosy.protocol.deployment import DeploymentRecord
-from argosy.protocol.openai import CHAT, Usage
+from argosy.protocol.endpoints import CHAT
+from argosy.protocol.openai import Usage
 from argosy.registry.records import Deployment
 
 DEPLOYMENT = Deployment(DeploymentRecord(name="m", revision=1))
