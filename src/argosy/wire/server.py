@@ -10,6 +10,7 @@ Owns the connection and the framing of requests and answers. Knows no route.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import secrets
 import socket
@@ -32,7 +33,9 @@ BODY_SECONDS = 30.0  # the longest silence within a request's body
 IDLE_SECONDS = 75.0  # between two requests; longer than clients and proxies keep a connection themselves
 DRAIN_SECONDS = 5.0  # how long the rest of a refused body is read and thrown away, so that the refusal can be read
 LOOK_SECONDS = 5.0
+LONGEST_KNOWN_TARGET_BYTES = 256  # of request targets that are worth remembering
 
+_ASGI = {"version": "3.0", "spec_version": "2.3"}
 _log = logging.getLogger("argosy.wire")
 
 
@@ -165,19 +168,18 @@ class HttpProtocol(asyncio.Protocol):
         self._head_since = None
         if self._reading is not None:
             return  # of a parser that only reads a body on
-        raw_path, query = _split(self._url)
+        url = self._url
+        path, raw_path, query = (_known_target if len(url) < LONGEST_KNOWN_TARGET_BYTES else _target)(url)
         scope = {
             "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "asgi": _ASGI,
             "http_version": self._parser.get_http_version(),
             "server": self._server,
             "client": self._client,
             "scheme": self._scheme,
             "method": self._parser.get_method().decode("ascii"),
             "root_path": "",
-            "path": urllib.parse.unquote(raw_path.decode("latin-1"))
-            if b"%" in raw_path
-            else raw_path.decode("latin-1"),
+            "path": path,
             "raw_path": raw_path,
             "query_string": query,
             "headers": self._headers,
@@ -322,13 +324,18 @@ class HttpProtocol(asyncio.Protocol):
             self._timer = self.loop.call_later(LOOK_SECONDS, self._look_at_the_time)
 
 
-def _split(url: bytes) -> tuple[bytes, bytes]:
-    """Path and query of a request target; an absolute one (as proxies get it) counts by its path."""
+def _target(url: bytes) -> tuple[str, bytes, bytes]:
+    """Decoded path, path, query of a request target; an absolute one (as proxies get it) counts by its path."""
     if url.startswith(b"/"):
-        path, _, query = url.partition(b"?")
-        return path, query
-    parsed = httptools.parse_url(url)
-    return parsed.path or b"/", parsed.query or b""
+        raw_path, _, query = url.partition(b"?")
+    else:
+        parsed = httptools.parse_url(url)
+        raw_path, query = parsed.path or b"/", parsed.query or b""
+    path = raw_path.decode("latin-1")
+    return urllib.parse.unquote(path) if "%" in path else path, raw_path, query
+
+
+_known_target = functools.lru_cache(maxsize=256)(_target)
 
 
 def _envelope(message: str, kind: str) -> bytes:
