@@ -13,7 +13,7 @@ import pytest
 from contract import NAME, blueprint_of
 from door import JOIN_TOKEN, Door, chat_bytes, record
 
-from argosy.engines.base import CHAT, COMPLETIONS
+from argosy.protocol.endpoints import CHAT, COMPLETIONS
 from argosy.protocol.heartbeat import engine_key
 from argosy.wire.client import Client
 from argosy.worker.incarnation import Incarnation
@@ -81,7 +81,6 @@ async def test_a_plain_answer_is_the_engines_own(behind: Behind, subtests: pytes
         "chat with stop": (CHAT, {**CHAT_BODY, "stop": ["."]}),
         "chat in json": (CHAT, {**CHAT_BODY, "response_format": {"type": "json_object"}}),
         "completion": (COMPLETIONS, {"prompt": "One two"}),
-        "completion with logprobs": (COMPLETIONS, {"prompt": "One two", "logprobs": 1}),
     }
     for case, (path, asked) in cases.items():
         with subtests.test(case):

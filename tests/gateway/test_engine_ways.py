@@ -160,3 +160,27 @@ class TestAnEngineThatDoesNotHeedLeavingClients:
         assert [each if isinstance(each, str) else each["choices"] for each in events_of(answered.body)][-1] == DONE
         assert "stream_options" not in engine.bodies[0]
         assert door.calls[0].usage == Usage(7, 2)
+
+
+async def test_an_unknown_engines_stream_gets_the_ends_that_it_forgot(door: Door, engine: FakeEngine) -> None:
+    await door.join(engine, traits=EngineTraits(engine="command", loose_ends=True))
+    engine.plays.append(stream(delta("Autumn"), delta(" leaves")))
+    events = await door.streamed(stream_options={"include_usage": True})
+    assert events[:2] == [delta("Autumn"), delta(" leaves")]
+    finish, usage, done = events[2:]
+    assert finish["choices"] == [{"index": 0, "delta": {}, "finish_reason": "stop"}]
+    assert (usage["choices"], usage["usage"]["completion_tokens"]) == ([], 2)
+    assert done == DONE
+
+
+async def test_choices_that_an_engine_counts_apart_are_counted_together(door: Door, engine: FakeEngine) -> None:
+    await door.join(engine, traits=EngineTraits(engine="llama.cpp", tells_usage=True, counts_apart=True))
+    apart = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
+    counted = {**delta(""), "choices": [], "usage": apart}
+    second = {**delta("b"), "choices": [{"index": 1, "delta": {"content": "b"}, "finish_reason": "stop"}]}
+    engine.plays.append(stream(delta("a"), counted, second, counted, DONE))
+    events = await door.streamed(n=2, stream_options={"include_usage": True})
+    assert [event["usage"] for event in events[:-1] if "usage" in event] == [
+        {"prompt_tokens": 5, "completion_tokens": 4, "total_tokens": 9}
+    ]
+    assert door.calls[-1].usage == Usage(5, 4)

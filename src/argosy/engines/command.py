@@ -12,7 +12,7 @@ from argosy.engines.base import Capabilities, EngineContext, Launch
 from argosy.engines.memory import MemoryNeed
 from argosy.protocol.traits import EngineTraits
 
-_TRAITS = EngineTraits(engine="command")
+_TRAITS = EngineTraits(engine="command", loose_ends=True)
 _SLOTS = 8  # of a program that we know nothing of, where `concurrency` does not say
 
 

@@ -33,6 +33,7 @@ _TRAITS = EngineTraits(
     tells_usage=True,
     tells_progress=True,
     cancels_plain=False,
+    counts_apart=True,
     # Tried one by one: each gets 200 and the answer that it would get without.
     ignores=(
         *("tool_choice", "parallel_tool_calls", "functions", "audio", "web_search_options"),

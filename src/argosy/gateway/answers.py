@@ -23,6 +23,7 @@ from argosy.gateway.assembler import Assembler
 from argosy.gateway.call import Call
 from argosy.gateway.errors import Send
 from argosy.gateway.outgoing import Hold
+from argosy.gateway.repair import ChoiceRepair
 from argosy.gateway.time_limits import CLIENT_TOO_SLOW, TimeLimits
 from argosy.protocol.openai import is_json, is_whole_event, usage_of
 from argosy.protocol.peek import Generation
@@ -101,8 +102,12 @@ class Answers:
                     await send({"type": "http.response.body", "body": surface.error_event(why)})
             raise
         self._count(call, shown)
+        if not done:
+            shown += surface.closing if hold is None else hold(surface.closing)
         call.usage = surface.usage_of_stream(first, ending)
-        await send({"type": "http.response.body", "body": shown if done else shown + surface.closing})
+        if isinstance(hold, ChoiceRepair):
+            call.usage = hold.usage or call.usage
+        await send({"type": "http.response.body", "body": shown})
 
     def _count(self, call: Call, events: bytes) -> None:
         count = events.count(b"\n") // 2  # a line and a blank one; quicker than looking for both together

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from argosy.errors import BrokenAnswerError
+from argosy.gateway.repair import counted_together
 from argosy.protocol.endpoints import CHAT
 
 _Object = dict[str, Any]
@@ -58,7 +59,7 @@ class Assembler:
             if message.get("content") is None and not message.get("tool_calls"):
                 message["content"] = ""  # nothing was said, in no piece
         if self._usage:
-            answer["usage"] = self._counted()
+            answer["usage"] = counted_together(self._usage, self._choices_each)
         return msgspec.json.encode(answer)
 
     def refusal(self) -> tuple[int, bytes]:
@@ -90,18 +91,6 @@ class Assembler:
         if self._chat:
             part["message"] = part.pop("delta", None)
         _merge(choice, part)
-
-    def _counted(self) -> _Object:
-        """All choices' tokens, where the engine counts each choice by itself; a prompt is read once for its choices."""
-        counts = list(self._usage.items())
-        usage = dict(counts[-1][1])
-        if len(counts) > 1:
-            usage["completion_tokens"] = sum(each["completion_tokens"] for _, each in counts)
-            usage["prompt_tokens"] = sum(
-                each["prompt_tokens"] for index, each in counts if index % self._choices_each == 0
-            )
-            usage["total_tokens"] = usage["prompt_tokens"] + usage["completion_tokens"]
-        return usage
 
 
 _PIECES = ("content", "text", "reasoning_content", "reasoning", "refusal", "arguments")  # texts that come bit by bit

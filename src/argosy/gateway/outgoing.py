@@ -13,9 +13,11 @@ from msgspec import UNSET
 
 from argosy.gateway.call import Call
 from argosy.gateway.held_back import without_progress, without_usage
+from argosy.gateway.repair import ChoiceRepair, EndRepair
 from argosy.protocol.openai import with_fields, with_fields_before
-from argosy.protocol.peek import Generation
+from argosy.protocol.peek import CompletionPeek, Generation
 from argosy.protocol.replica import ReplicaStatus
+from argosy.protocol.traits import EngineTraits
 
 Hold = Callable[[bytes], bytes]
 _PROGRESS = "return_progress"  # llama.cpp's field
@@ -23,7 +25,7 @@ _PROGRESS = "return_progress"  # llama.cpp's field
 
 class Outgoing(NamedTuple):
     body: bytes
-    hold: Hold | None = None  # takes out of whole events what only we asked for
+    hold: Hold | None = None  # takes out of whole events what only we asked for, adds what they lack
     assemble: bool = False  # a stream comes back for what the client wants in one piece
 
 
@@ -50,6 +52,8 @@ def outgoing(call: Call, status: ReplicaStatus) -> Outgoing:
         if traits.tells_progress and (call.stream or assemble) and b'"%b"' % _PROGRESS.encode() not in call.body:
             hold = without_progress
             missing[_PROGRESS] = True
+        if call.stream or assemble:
+            hold = _repair(found, traits, hold, assemble=assemble) or hold
     if model is not None and model != call.model:
         changed["model"] = model
     body = call.body
@@ -58,3 +62,24 @@ def outgoing(call: Call, status: ReplicaStatus) -> Outgoing:
     elif missing:
         body = with_fields_before(body, missing)
     return Outgoing(body, hold, assemble)
+
+
+def _repair(found: Generation, traits: EngineTraits, hold: Hold | None, *, assemble: bool) -> Hold | None:
+    """What this engine's stream of this answer needs, if anything."""
+    if not (traits.counts_apart or traits.loose_ends):
+        return None
+    completion = found if isinstance(found, CompletionPeek) else None
+    apart = (found.n or 1) > 1 or (completion is not None and isinstance(completion.prompt, list))
+    if traits.counts_apart and completion is not None:
+        apart = apart or found.wants_usage or completion.logprobs is not None
+    if apart:
+        return ChoiceRepair(
+            chat=completion is None,
+            choices_each=found.n or 1,
+            apart=traits.counts_apart,
+            wants_usage=found.wants_usage or assemble,
+            before=hold,
+        )
+    if traits.loose_ends:
+        return EndRepair(chat=completion is None, wants_usage=found.wants_usage, before=hold)
+    return None

@@ -19,6 +19,10 @@ class EngineTraits(msgspec.Struct, frozen=True, kw_only=True):
     cancels_plain: bool = True  # it stops working on a plain request whose client has left, as on a stream
     engine: str = ""  # its name, for people
     ignores: tuple[str, ...] = ()  # what it would overlook without a word (Peek.special): refused at the door
+    counts_apart: bool = (
+        False  # of several choices it counts each by itself; a completion's logprobs have a chat's shape
+    )
+    loose_ends: bool = False  # nobody knows whether its streams end with a finish reason and the usage asked for
     too_long: str = ""  # words of the 500 by which it refuses an input that is too long for it
 
 

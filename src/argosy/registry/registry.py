@@ -12,6 +12,7 @@ from argosy.protocol.admin import FleetTable, ReplicaView
 from argosy.protocol.deployment import DeploymentRecord, RemoteRecord
 from argosy.protocol.heartbeat import LEASE_SECONDS, Heartbeat
 from argosy.protocol.replica import ReplicaState, ReplicaStatus
+from argosy.protocol.traits import EngineTraits
 from argosy.registry.records import Deployment, Replica
 
 FORGET_SECONDS = 60.0  # a replica that has been silent for so long is dropped from the table
@@ -287,6 +288,9 @@ class Registry:
                 self.replicas[replica_id] = self.deployments[remote.deployment].replicas[replica_id] = replica
 
 
+_REMOTE = EngineTraits(engine="remote", loose_ends=True)
+
+
 def _remote_status(
     replica: str, remote: RemoteRecord, url: str, state: ReplicaState, reason: str | None
 ) -> ReplicaStatus:
@@ -303,5 +307,6 @@ def _remote_status(
         weight=remote.weight,
         upstream_model=remote.model,
         paths=remote.paths,
+        traits=_REMOTE,
         health="/models",
     )

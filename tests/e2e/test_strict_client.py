@@ -1,0 +1,157 @@
+"""OpenAI's own client, which takes nothing that does not fit its types, over every engine that runs here."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+
+from command import Argosy
+
+pytestmark = pytest.mark.model
+
+GENERATING = ("smollm2", "fake", "program", "upstream")
+ASK: list[openai.types.chat.ChatCompletionMessageParam] = [{"role": "user", "content": "Name three colours, in words."}]
+
+
+@pytest.fixture(scope="module")
+def ai(tmp_path_factory: pytest.TempPathFactory, smollm2: Path) -> Iterator[openai.OpenAI]:
+    folder = tmp_path_factory.mktemp("strict")
+    theirs, ours = Argosy(folder / "theirs", folder), Argosy(folder / "ours", folder)
+    theirs.run("up", "-d", theirs.file("gateway: {port: 0}\ndeployments:\n  fake: {engine: echo}", "theirs.yaml"))
+    url = theirs.ps()["gateways"][0]["address"]
+    program = f'["{sys.executable}", -m, argosy.engines.echo_server, --name, program, --port, "{{port}}"]'
+    fleet = f"""
+gateway: {{port: 0}}
+deployments:
+  smollm2: {{source: {smollm2}, options: {{context: 512, slots: 2, threads: 1}}}}
+  vectors: {{source: {smollm2}, task: embed, options: {{context: 64, slots: 1}}}}
+  fake: {{engine: echo}}
+  program: {{command: {program}}}
+  upstream: {{urls: [{url}/v1], model: fake}}
+"""
+    try:
+        ours.run("up", "-d", ours.file(fleet))
+        base = ours.ps()["gateways"][0]["address"] + "/v1"
+        with openai.OpenAI(base_url=base, api_key="none", max_retries=0, _strict_response_validation=True) as client:
+            yield client
+    finally:
+        for fleet_of in (ours, theirs):
+            fleet_of.run("down")
+            fleet_of.end()
+
+
+@pytest.fixture(scope="module")
+def lenient(ai: openai.OpenAI) -> Iterator[openai.OpenAI]:
+    """For streamed completions: the client's type wants a finish reason in every chunk, and OpenAI sends null too."""
+    with openai.OpenAI(base_url=ai.base_url, api_key="none", max_retries=0) as client:
+        yield client
+
+
+def validated(chunk: openai.types.Completion) -> openai.types.Completion:
+    """The chunk, taken strictly but for a finish reason that is null."""
+    told = chunk.to_dict()
+    choices: Any = told["choices"]
+    for choice in choices:
+        choice["finish_reason"] = choice["finish_reason"] or "content_filter"
+    return openai.types.Completion.model_validate(told)
+
+
+@pytest.mark.parametrize("n", [1, 2])
+@pytest.mark.parametrize("model", GENERATING)
+class TestGeneration:
+    def test_a_chat(self, ai: openai.OpenAI, model: str, n: int) -> None:
+        said = ai.chat.completions.create(model=model, messages=ASK, max_tokens=4, n=n, temperature=0)
+        assert len(said.choices) == n
+        assert all(choice.message.content and choice.finish_reason for choice in said.choices)
+        assert said.usage is not None
+        assert said.usage.completion_tokens == 4 * n
+
+    def test_a_streamed_chat(self, ai: openai.OpenAI, model: str, n: int) -> None:
+        stream = ai.chat.completions.create(
+            model=model,
+            messages=ASK,
+            max_tokens=4,
+            n=n,
+            temperature=0,
+            stream=True,
+            stream_options={"include_usage": True},
+        )
+        chunks = list(stream)
+        finished = [choice.index for chunk in chunks for choice in chunk.choices if choice.finish_reason]
+        assert sorted(finished) == list(range(n))
+        assert (chunks[-1].choices, sum(chunk.usage is not None for chunk in chunks)) == ([], 1)
+        assert chunks[-1].usage is not None
+        assert chunks[-1].usage.completion_tokens == 4 * n
+
+    def test_a_completion_of_a_list(self, ai: openai.OpenAI, model: str, n: int) -> None:
+        prompts = ["One two three four five", "Red green blue white black"]
+        said = ai.completions.create(model=model, prompt=prompts, max_tokens=3, n=n, temperature=0)
+        assert [choice.index for choice in said.choices] == list(range(2 * n))
+        assert said.usage is not None
+        assert said.usage.completion_tokens == 3 * 2 * n
+
+    def test_a_streamed_completion_of_a_list(self, lenient: openai.OpenAI, model: str, n: int) -> None:
+        stream = lenient.completions.create(
+            model=model,
+            prompt=["One two three four five", "Red green blue white black"],
+            max_tokens=3,
+            n=n,
+            temperature=0,
+            stream=True,
+            stream_options={"include_usage": True},
+        )
+        chunks = [validated(chunk) for chunk in stream]
+        finished = [choice.index for chunk in chunks for choice in chunk.choices if choice.finish_reason == "length"]
+        assert sorted(finished) == list(range(2 * n))
+        assert (chunks[-1].choices, sum(chunk.usage is not None for chunk in chunks)) == ([], 1)
+        assert chunks[-1].usage is not None
+        assert chunks[-1].usage.completion_tokens == 3 * 2 * n
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_logprobs_of_a_completion_have_its_own_shape(ai: openai.OpenAI, lenient: openai.OpenAI, streamed: bool) -> None:
+    asked = {"model": "smollm2", "prompt": "One two", "max_tokens": 3, "logprobs": 2, "temperature": 0}
+    answers = (
+        [validated(chunk) for chunk in lenient.completions.create(**asked, stream=True)]
+        if streamed
+        else [ai.completions.create(**asked)]
+    )
+    told = [choice.logprobs for answer in answers for choice in answer.choices if choice.logprobs]
+    tokens = [token for each in told for token in each.tokens or ()]
+    assert tokens
+    assert "".join(tokens) == "".join(choice.text for answer in answers for choice in answer.choices)
+    assert all(len(tops) == 2 for each in told for tops in each.top_logprobs or ())
+
+
+@pytest.mark.parametrize("model", ["vectors", "fake", "program", "upstream"])
+def test_embeddings(ai: openai.OpenAI, model: str) -> None:
+    told = ai.embeddings.create(model=model, input=["a ship", "a fleet"], encoding_format="float")
+    assert [row.index for row in told.data] == [0, 1]
+    assert told.data[0].embedding != told.data[1].embedding
+
+
+def test_an_input_that_is_too_long_for_llama_cpp_names_the_field(ai: openai.OpenAI) -> None:
+    with pytest.raises(openai.BadRequestError) as told:
+        ai.embeddings.create(model="vectors", input="word " * 200)
+    assert (told.value.param, told.value.code) == ("input", "context_length_exceeded")
+
+
+def test_what_an_engine_overlooks_is_refused_by_name(ai: openai.OpenAI) -> None:
+    with pytest.raises(openai.BadRequestError) as told:
+        ai.completions.create(model="smollm2", prompt="One", suffix="three")
+    assert told.value.param == "suffix"
+    assert "llama.cpp" in told.value.message
+
+
+def test_llama_cpp_speaks_responses_too(lenient: openai.OpenAI) -> None:
+    """In its own way: it leaves fields out that the client's type wants."""
+    told = lenient.responses.create(model="smollm2", input="Name a colour.", max_output_tokens=16)
+    assert told.usage is not None
+    assert told.usage.output_tokens
+    with pytest.raises(openai.NotFoundError, match=r"vectors \(llama\.cpp\) serves .*: smollm2 \(llama\.cpp\) does"):
+        lenient.responses.create(model="vectors", input="Name a colour.")
