@@ -13,10 +13,14 @@ import random
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 from pathlib import Path
 from typing import Any
+
+from argosy.config.environment import Environment
+from argosy.models.resolve import resolve
 
 BATCHES = (32, 64, 128, 512, 2048)
 WORDS = [
@@ -76,7 +80,7 @@ def measured(model: str, batch: int, tokens: int) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", help="a GGUF file (`argosy pull smollm2` prints where it lies)")
+    parser.add_argument("model", nargs="?", default="smollm2", help="a GGUF file, or any other source")
     parser.add_argument("--tokens", type=int, default=2000, help="of the prompt, about")
     parser.add_argument("--batch", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here")
@@ -84,7 +88,15 @@ def main() -> None:
     if given.batch:
         given.json.write_text(json.dumps(read(given.model, given.batch, given.tokens)))
         os._exit(0)  # the server's threads have no end of their own
-    found = [measured(given.model, batch, given.tokens) for batch in BATCHES]
+    environment = Environment.read(os.environ)
+    model = resolve(
+        given.model,
+        cache=environment.cache,
+        progress=lambda _: None,
+        cancelled=threading.Event(),
+        variables=environment.variables,
+    )
+    found = [measured(str(model), batch, given.tokens) for batch in BATCHES]
     whole = found[-1]["cpu_seconds"]
     print("| tokens in a step | CPU s for the prompt | times the largest | CPU s for a step |")
     print("|---|---|---|---|")

@@ -1,4 +1,4 @@
-"""Every benchmark, one after the other, in about four minutes: what `make bench` runs.
+"""Every benchmark, one after the other, in about six minutes: what `make bench` runs.
 
 benchmarks/run.py [--peers bare-hop,nginx,vllm-router] [--json FILE]
 """
@@ -37,6 +37,7 @@ def main() -> None:
         figures = {
             "startup": run("startup", [], folder),
             "serving": run("serving", ["--rounds", "1"], folder),
+            "prefill": run("prefill", ["--tokens", "500"], folder),
             "gateway": run("gateway", ["--peers", given.peers] if given.peers else [], folder),
         }
     if given.json:

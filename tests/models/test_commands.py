@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -150,3 +151,16 @@ def test_a_disk_that_fills_in_the_middle_is_told_and_nothing_is_kept(
         assert pulling.wait(30) == 2
     assert "is full; nothing was kept. Make room (`argosy models` shows" in argosy.output("pull")
     assert [path.name for path in small_disk.rglob("*m*.gguf*")] == []
+
+
+def test_ctrl_c_ends_a_pull_with_a_line_and_the_next_one_goes_on(argosy: Argosy, hub: Hub) -> None:
+    with Hub(REPOSITORIES, stalling=True) as slow:
+        argosy.variables = {**argosy.variables, "HF_ENDPOINT": slow.url}
+        with argosy.attached("pull", "hf:org/gguf") as pull:
+            wait_for_bytes(argosy.home.parent / "cache")
+            os.killpg(pull.pid, signal.SIGINT)  # as a terminal does
+            assert pull.wait(20) == 130
+    assert argosy.output("pull") == "argosy: hf:org/gguf: broken off; `argosy pull` goes on from there\n"
+    argosy.variables = {**argosy.variables, "HF_ENDPOINT": hub.url}
+    assert Path(argosy.run("pull", "hf:org/gguf").stdout.split()[1]).read_bytes() == WEIGHTS
+    assert 0 < sum(hub.sent.values()) < len(WEIGHTS)

@@ -37,6 +37,7 @@ _COMMANDS = {
     "worker": ("worker", "Serve one replica and join it to gateways."),
     "controller": ("controller", ""),
 }
+_TAKES_A_NUMBER = {"scale"}
 
 
 def application(words: Sequence[str]) -> typer.Typer:
@@ -56,7 +57,9 @@ def application(words: Sequence[str]) -> typer.Typer:
         if isinstance(command, typer.Typer):
             app.add_typer(command, name=name, short_help=summary)
         else:
-            app.command(name, short_help=summary, hidden=not summary)(command)
+            # There "-1" is a number, which the command refuses in a sentence, and no unknown option.
+            settings = {"ignore_unknown_options": name in _TAKES_A_NUMBER}
+            app.command(name, short_help=summary, hidden=not summary, context_settings=settings)(command)
     return app
 
 

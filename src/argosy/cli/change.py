@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from argosy.errors import InputError
+
 if TYPE_CHECKING:
     from argosy.fleet.client import ControllerClient
     from argosy.protocol.admin import DeploymentReport, FleetReport
@@ -35,13 +37,18 @@ def start(
 
 def scale(
     name: _Name,
-    replicas: Annotated[int, typer.Argument(min=0, help="How many replicas it is to have.")],
+    replicas: Annotated[str, typer.Argument(metavar="N", help="How many replicas it is to have.")],
     fleet: _Fleet = None,
 ) -> None:
     """Give a deployment more or fewer replicas, until the next `up`. Those that leave finish what they do."""
-    found = _deployment(_ask(lambda controller: controller.scale(name, replicas), fleet), name)
+    if not (replicas.isascii() and replicas.isdigit()):
+        raise InputError(
+            f"scale {name} {replicas}: write how many replicas there are to be, a whole number from 0 on"
+            f" (argosy scale {name} 2)"
+        )
+    found = _deployment(_ask(lambda controller: controller.scale(name, int(replicas)), fleet), name)
     stopped = f"; it is stopped: `argosy start {name}` starts it" if found is not None and found.stopped else ""
-    print(f"{name}: {replicas} replica{'' if replicas == 1 else 's'} wanted, until the next `argosy up`{stopped}")
+    print(f"{name}: {replicas} replica{'' if int(replicas) == 1 else 's'} wanted, until the next `argosy up`{stopped}")
 
 
 def restart(name: _Name, fleet: _Fleet = None) -> None:

@@ -59,6 +59,9 @@ def pull(
         except SourceError as error:
             failures.append(error)
             print(f"{clear}argosy: {source}: {error}", file=sys.stderr, flush=True)
+        except KeyboardInterrupt:
+            print(f"{clear}argosy: {source}: broken off; `argosy pull` goes on from there", file=sys.stderr, flush=True)
+            raise
         else:
             print(f"{clear}{source}  {path}", flush=True)
     if failures:
