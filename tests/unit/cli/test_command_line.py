@@ -85,7 +85,8 @@ def test_help_imports_little() -> None:
 
     def imported(program: str) -> set[str]:
         program = f"import atexit, sys; atexit.register(lambda: print(*sys.modules, file=sys.stderr)); {program}"
-        return set(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stderr.split())
+        command = [sys.executable, "-c", program]
+        return set(subprocess.run(command, capture_output=True, text=True, check=True).stderr.split())
 
     help_ = "import runpy; sys.argv = ['argosy', '--help']; runpy.run_module('argosy', run_name='__main__')"
     ours = imported(help_) - imported("")
