@@ -2,7 +2,7 @@
 
 The answer is the last user message (or the prompt) again, token by token. A token is a word with the blanks before it,
 or one CJK character. `max_tokens` cuts it (finish_reason "length"); with `ignore_eos: true`, which vLLM and llama.cpp
-know too, it begins again until `max_tokens` are said.
+know too, it begins again until `max_tokens` are said. It ends before a text of `stop`.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ class Request(msgspec.Struct, kw_only=True):
     max_completion_tokens: int | None = None
     n: int | None = None
     ignore_eos: bool = False
+    stop: str | list[str] | None = None
 
 
 class ChatRequest(Request, kw_only=True):
@@ -208,6 +209,8 @@ def embedding(text: str, dimensions: int) -> list[float]:
 
 
 def _choice(text: str, request: Request) -> Choice:
+    stops = [request.stop] if isinstance(request.stop, str) else request.stop or []
+    text = text[: min((at for stop in stops if stop and (at := text.find(stop)) >= 0), default=None)]
     words, most = tokens(text), request.max_completion_tokens or request.max_tokens
     if most is None:
         return Choice(tuple(words), "stop")

@@ -37,6 +37,12 @@ def test_max_tokens_cuts_and_ignore_eos_goes_on() -> None:
     assert len(chat("a b", max_tokens=5, ignore_eos=True).choices[0].tokens) == 5
 
 
+def test_the_answer_ends_before_the_first_text_of_stop() -> None:
+    assert chat("one two three", stop=["three", "two"]).choices[0].tokens == ("one",)
+    assert chat("one two", stop="x").choices[0].tokens == ("one", " two")
+    assert chat("one", stop="").choices[0].tokens == ("one",)
+
+
 def test_a_stream_says_the_same_as_the_plain_answer() -> None:
     answer = chat("a b c", n=2, stream_options={"include_usage": True})
     said, usage = ["", ""], None
