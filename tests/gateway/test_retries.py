@@ -16,6 +16,7 @@ from engines import (
     UNSIZED_HEAD,
     FakeEngine,
     Play,
+    Stage,
     answer,
     chat_stream,
     chunk,
@@ -110,6 +111,23 @@ async def test_a_request_that_kills_is_given_to_two_replicas_at_most(
     assert error_of(told)["code"] == "engine_died"
     assert error_of(told)["message"].startswith("m.1: ")
     assert [len(engine.asked) for engine in engines] == [1, 1, 0]
+
+
+async def test_a_request_that_one_replica_failed_is_not_lost_to_a_stale_connection_of_the_next() -> None:
+    """It may go out once more only: not over a connection that its server is just closing, as llama.cpp does."""
+
+    async def stale(stage: Stage) -> None:
+        if stage.asked.connection == 1:
+            stage.reset()
+        else:
+            await answer()(stage)
+
+    async with FakeEngine(reset_after(), reset_after()) as first, FakeEngine(answer(), stale) as second, Door() as door:
+        for index, engine in enumerate((first, second)):
+            await door.join(engine, f"m.{index}", deployment=record(replicas=2))
+        assert [(await door.chat()).status for _ in range(2)] == [200, 200]
+        assert [(call.attempts, call.replica) for call in door.calls] == [(2, "m.1"), (2, "m.1")]
+        assert [asked.connection for asked in second.asked] == [1, 2]
 
 
 async def test_the_replica_that_just_failed_is_not_asked_again() -> None:

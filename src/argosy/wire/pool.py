@@ -51,8 +51,9 @@ class Pool:
 
         A kept connection may be closed by the server just as we use it; then the request goes out once more on a new
         one. Should that not be reached, the server may have died of the request: BrokenAnswerError, not ConnectError.
+        A request that may not go out twice (`may_resend`) gets a new connection at once.
         """
-        connection = self._take()
+        connection = self._take() if may_resend else None
         if connection is None:
             connection = await self._connect(connect_seconds)
         else:
@@ -60,7 +61,7 @@ class Pool:
             try:
                 return await _answered(exchange, started)
             except BrokenAnswerError as error:
-                if exchange.started or not may_resend:
+                if exchange.started:
                     raise
                 try:
                     connection = await self._connect(connect_seconds)
