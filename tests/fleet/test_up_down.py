@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import urllib.request
@@ -199,9 +200,23 @@ def test_a_gateway_alone_serves_what_joins_it(argosy: Argosy) -> None:
         with argosy.attached("worker", "--engine", "echo", "--name", "mine", "--join", address) as worker:
             until(lambda: argosy.run("chat", "mine", "hello", code=None).stdout.strip() == "hello", seconds=15)
             assert argosy.ps()["name"] == "door"
-            assert "controller: none — a gateway alone" in argosy.run("ps").stdout
+            shown = [line.split() for line in argosy.run("ps").stdout.splitlines()]
+            assert ["controller:", "none", "—", "a", "gateway", "alone"] in shown
+            assert ["mine", "1", "ready"] in shown, "nobody asked for a number of them"
             worker.send_signal(signal.SIGINT)
             assert worker.wait(20) == 0
+        gateway.send_signal(signal.SIGINT)
+        assert gateway.wait(20) == 0
+
+
+def test_a_gateway_alone_shows_its_remote_deployments(argosy: Argosy) -> None:
+    urls = ["http://127.0.0.1:1/v1", "http://127.0.0.1:2/v1"]  # nobody listens there
+    file = argosy.file(json.dumps({"gateway": {"port": 0}, "deployments": {"far": {"engine": "remote", "urls": urls}}}))
+    with argosy.attached("gateway", file) as gateway:
+        until(lambda: "/v1" in argosy.output("gateway"))
+        (far,) = argosy.ps()["deployments"]
+        assert (far["name"], far["engine"], far["wanted"]) == ("far", "remote", 2)
+        assert [each["address"] for each in far["replicas"]] == urls
         gateway.send_signal(signal.SIGINT)
         assert gateway.wait(20) == 0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from argosy.cli.figures import bytes_text, duration_text, rate_text, uptime_text
+from argosy.cli.figures import bytes_text, duration_text, rate_text, state_text, uptime_text
 from argosy.cli.render import one_line
 from argosy.protocol.admin import DeploymentReport, FleetReport, ReplicaReport
 
@@ -80,7 +80,7 @@ def _deployment(deployment: DeploymentReport) -> dict[str, str]:
     return {
         "deployment": "yes",
         "NAME": deployment.name,
-        "STATE": "stopped" if deployment.stopped else f"{deployment.ready}/{deployment.wanted} ready",
+        "STATE": state_text(deployment),
         "FLIGHT": str(sum(replica.in_flight for replica in replicas)),
         "TOK/S": rate_text(sum(replica.tokens_per_second for replica in replicas)) or "0",
         "MEMORY": bytes_text(memory or None),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argosy.protocol.admin import ReplicaReport
+from argosy.protocol.admin import DeploymentReport, ReplicaReport
 
 _MIB = 1024 * 1024
 
@@ -37,3 +37,12 @@ def rate_text(per_second: float) -> str:
 def uptime_text(replica: ReplicaReport, now: float) -> str:
     """How long it has been ready."""
     return duration_text(now - replica.since) if replica.state == "ready" and replica.since else ""
+
+
+def state_text(deployment: DeploymentReport) -> str:
+    """`2/3 ready`; `1 ready` of what nobody asked for: workers that were started by hand."""
+    if deployment.stopped:
+        return "stopped"
+    if deployment.ready and not deployment.wanted:
+        return f"{deployment.ready} ready"
+    return f"{deployment.ready}/{deployment.wanted} ready"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from argosy.cli.figures import bytes_text, rate_text, uptime_text
+from argosy.cli.figures import bytes_text, rate_text, state_text, uptime_text
 from argosy.protocol.admin import Event, FleetReport, ReplicaReport
 
 _LONGEST_REASON = 100
@@ -33,8 +33,7 @@ def fleet_text(report: FleetReport, now: float) -> str:
     for deployment in report.deployments:
         aliases = f" ({', '.join(deployment.aliases)})" if deployment.aliases else ""
         waiting = f"{deployment.waiting} waiting" if deployment.waiting else ""
-        state = "stopped" if deployment.stopped else f"{deployment.ready}/{deployment.wanted} ready"
-        rows.append([f"{deployment.name}{aliases}", state, deployment.engine, *[""] * 6, waiting])
+        rows.append([f"{deployment.name}{aliases}", state_text(deployment), deployment.engine, *[""] * 6, waiting])
         rows += [_row(replica, now) for replica in deployment.replicas]
     header = ["NAME", "STATE", "ENGINE/ADDRESS", "PID", "IN FLIGHT", "TOKENS/S", "MEMORY", "UPTIME", "RESTARTS"]
     header.append("REASON")

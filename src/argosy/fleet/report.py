@@ -50,14 +50,21 @@ def fleet_report(
         for each, deployment in fleet.deployments.items()
     }
     leaving = [each for each in launched.values() if each.alive and deployment_of(each.id) not in reports]
-    others = [view for view in seen.values() if view.deployment not in reports and not planned_id(view.id)]
+    alone = controller.state == "none"  # nobody but the gateway knows then what it serves
+    others = [each for each in seen.values() if each.deployment not in reports and (alone or not planned_id(each.id))]
     for deployment in sorted({deployment_of(each.id) for each in leaving} | {view.deployment for view in others}):
         replicas = [
             _replica(each, absences.get(each.id), seen) for each in leaving if deployment_of(each.id) == deployment
         ]
-        replicas += [_viewed(view) for view in others if view.deployment == deployment]
+        views_of_it = [view for view in others if view.deployment == deployment]
+        replicas += [_viewed(view) for view in views_of_it]
+        urls = sum(not view.worker_pid for view in views_of_it)  # of a `remote` deployment: these have no worker
         reports[deployment] = DeploymentReport(
-            name=deployment, engine="", wanted=0, ready=_count_ready(replicas), replicas=replicas
+            name=deployment,
+            engine="remote" if urls else "",
+            wanted=urls,
+            ready=_count_ready(replicas),
+            replicas=replicas,
         )
     return FleetReport(name=name, gateways=list(gateways), controller=controller, deployments=list(reports.values()))
 
