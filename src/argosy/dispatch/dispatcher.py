@@ -193,10 +193,10 @@ class Dispatcher:
                 retry_after=self._retry_after(deployment, place),
                 place=place,
             )
-        states = [_state(replica) for replica in deployment.replicas.values()]
-        return UnavailableError(
-            f"{name}: no replica became ready {within}: {', '.join(states) or 'none has reported'}", retry_after=5
-        )
+        states = ", ".join(_state(replica) for replica in deployment.replicas.values())
+        if not states:
+            states = "none has reported" if deployment.record.replicas else f"it has none (argosy scale {name} 1)"
+        return UnavailableError(f"{name}: no replica became ready {within}: {states}", retry_after=5)
 
     def _retry_after(self, deployment: Deployment, place: int) -> int:
         """Seconds until the one at this place may expect a slot, as long as requests take what they took lately."""

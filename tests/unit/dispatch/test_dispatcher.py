@@ -267,6 +267,13 @@ async def test_a_deployment_that_nobody_has_reported_of_says_so() -> None:
         await Stage(replicas=0).waiting(seconds=0)
 
 
+async def test_a_deployment_that_is_to_have_no_replica_says_how_to_get_one() -> None:
+    stage = Stage(replicas=0)
+    stage.push(2, DeploymentRecord(name="m", revision=2, replicas=0))
+    with pytest.raises(UnavailableError, match=r"it has none \(argosy scale m 1\)"):
+        await stage.waiting(seconds=0)
+
+
 async def test_a_stopped_deployment_refuses_at_once_those_who_come_and_those_who_wait() -> None:
     stage = Stage()
     stage.taken()
