@@ -1,5 +1,6 @@
 import asyncio
 import json
+import statistics
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -47,6 +48,20 @@ async def test_a_stream_comes_at_the_pace_asked_for(tmp_path: Path, client: Clie
         assert 0.2 <= time.monotonic() - began < 0.6
         said = "".join(event["choices"][0]["delta"].get("content", "") for event in events)
         assert said == "one two three four five six"
+    finally:
+        await running.incarnation.stop(0)
+
+
+async def test_answers_on_a_kept_connection_do_not_wait_for_acknowledgements(tmp_path: Path, client: Client) -> None:
+    running = await echo(tmp_path, client)
+    try:
+        url, body = f"{running.incarnation.address}{CHAT}", json.dumps(asking("hello")).encode()
+        took = []
+        for _ in range(30):  # a kernel acknowledges at once for the first dozen, then after 40 ms
+            began = time.monotonic()
+            assert (await client.request("POST", url, headers=running.headers, body=body, seconds=5)).status == 200
+            took.append(time.monotonic() - began)
+        assert statistics.median(took) < 0.03
     finally:
         await running.incarnation.stop(0)
 

@@ -239,7 +239,8 @@ async def _never() -> NoReturn:
 
 def listen(port: int) -> socket.socket:
     """A listening socket on loopback. Raises OSError when the port is taken."""
-    listener = socket.socket()
+    # Its protocol named: else asyncio does not take it for TCP, and sets no TCP_NODELAY on its connections.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", port))
     listener.listen(2048)
