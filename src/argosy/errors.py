@@ -182,7 +182,6 @@ class BrokenAnswerError(UpstreamError):
     """The engine took the request, then its answer broke off or made no sense as HTTP."""
 
     code = "engine_died"
-    sends = 1  # how often it was sent to that engine: twice where a kept connection may have been closed before
 
 
 class RefusedError(UpstreamError):

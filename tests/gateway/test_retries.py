@@ -225,3 +225,15 @@ async def test_a_new_incarnation_is_served_at_once() -> None:
         await door.again(epoch=2, address=reborn.address)
         assert (await waiting).status == 200
         assert [asked.target for asked in reborn.asked] == ["/v1/chat/completions"]
+
+
+async def test_a_replica_that_dies_while_its_port_still_opens_is_one_failure(
+    door: Door, engines: list[FakeEngine]
+) -> None:
+    """A process that is killed closes its connections one by one, its listener not always first."""
+    for _ in engines:
+        assert (await door.chat()).status == 200
+    engines[0].plays.extend([reset_after(), reset_after()])  # on the kept connection, then on a new one
+    assert (await door.chat()).status == 200
+    assert [len(engine.asked) for engine in engines] == [3, 2, 1]
+    assert door.calls[-1].attempts == 2

@@ -226,10 +226,7 @@ def named(error: UpstreamError, replica: Replica) -> UpstreamError:
     """The same error, saying whose it is. (A time limit says so itself.)"""
     if isinstance(error, UpstreamTimeoutError):
         return error
-    named = type(error)(f"{replica.id}: {error}", code=error.code, retry_after=error.retry_after)
-    if isinstance(named, BrokenAnswerError) and isinstance(error, BrokenAnswerError):
-        named.sends = error.sends
-    return named
+    return type(error)(f"{replica.id}: {error}", code=error.code, retry_after=error.retry_after)
 
 
 def stopping() -> UnavailableError:

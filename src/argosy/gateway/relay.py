@@ -53,7 +53,7 @@ class Relay:
         deployment = call.deployment
         fit = self._check_fit(call, next(iter(deployment.replicas.values()), None))
         tried: list[tuple[Replica, int]] = []
-        taken = 0  # how often an engine had it and failed
+        taken = 0  # how many engines may have had it and failed
         queue_until, limit = self._clock() + deployment.record.timeouts.queue, "timeouts.queue"
         if call.deadline < queue_until:
             queue_until, limit = call.deadline, REQUEST_TIMEOUT
@@ -84,7 +84,7 @@ class Relay:
                 failure: UpstreamError = error
             except (BrokenAnswerError, RefusedError) as error:
                 tried.append((replica, replica.status.epoch))
-                taken += error.sends if isinstance(error, BrokenAnswerError) else 1
+                taken += 1
                 if call.started or taken >= ATTEMPTS_TAKEN or not self._dispatcher.may_retry():
                     raise
                 failure = error

@@ -67,11 +67,6 @@ class Pool:
                     connection = await self._connect(connect_seconds)
                 except ConnectError:
                     raise error from None
-                try:
-                    return await _answered(connection.send(head, body), started)
-                except BrokenAnswerError as again:
-                    again.sends = 2
-                    raise
         return await _answered(connection.send(head, body), started)
 
     @property
