@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 
 import pytest
 import uvloop
+from door import Door
+
+from engines import FakeEngine
 
 Loop = Callable[[], asyncio.AbstractEventLoop]
 
@@ -15,3 +18,17 @@ def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> M
     if item.path.name.startswith("test_wire"):
         return {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
     return {"uvloop": uvloop.new_event_loop}
+
+
+@pytest.fixture
+async def engine() -> AsyncIterator[FakeEngine]:
+    async with FakeEngine() as started:
+        yield started
+
+
+@pytest.fixture
+async def door(engine: FakeEngine) -> AsyncIterator[Door]:
+    """With one replica, m.0, that is the engine; a file whose door is another has its own."""
+    async with Door() as opened:
+        await opened.join(engine)
+        yield opened

@@ -31,12 +31,6 @@ from engines import (
 
 
 @pytest.fixture
-async def engine() -> AsyncIterator[FakeEngine]:
-    async with FakeEngine() as started:
-        yield started
-
-
-@pytest.fixture
 async def door(engine: FakeEngine) -> AsyncIterator[Door]:
     async with Door() as opened:
         await opened.join(engine, deployment=record(aliases=["gpt-3.5-turbo"]))

@@ -2,28 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
-import pytest
 from door import Door, error_of
 
 from engines import DONE, UNSIZED_HEAD, FakeEngine, delta, event, head, raw
 
 HALF = b'data: {"choices":[{"delta":{"cont'
 WHOLE = event(delta("Autumn"))
-
-
-@pytest.fixture
-async def engine() -> AsyncIterator[FakeEngine]:
-    async with FakeEngine() as started:
-        yield started
-
-
-@pytest.fixture
-async def door(engine: FakeEngine) -> AsyncIterator[Door]:
-    async with Door() as opened:
-        await opened.join(engine)
-        yield opened
 
 
 async def test_a_stream_that_is_cut_in_an_event_ends_with_an_error_and_no_half_event(

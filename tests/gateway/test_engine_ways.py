@@ -39,12 +39,6 @@ def end(reason: str = "stop", **more: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-async def engine() -> AsyncIterator[FakeEngine]:
-    async with FakeEngine() as started:
-        yield started
-
-
-@pytest.fixture
 async def door() -> AsyncIterator[Door]:
     async with Door() as opened:
         yield opened

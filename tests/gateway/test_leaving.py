@@ -30,12 +30,6 @@ FIRST = STREAM_HEAD + chunk(event(delta("Autumn")))
 
 
 @pytest.fixture
-async def engine() -> AsyncIterator[FakeEngine]:
-    async with FakeEngine() as started:
-        yield started
-
-
-@pytest.fixture
 async def door(engine: FakeEngine) -> AsyncIterator[Door]:
     async with Door() as opened:
         await opened.join(engine, concurrency=1, deployment=record(limits={"queue": 5}))

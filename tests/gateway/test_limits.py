@@ -31,12 +31,6 @@ FIRST = STREAM_HEAD + chunk(event(delta("Autumn")))
 
 
 @pytest.fixture
-async def engine() -> AsyncIterator[FakeEngine]:
-    async with FakeEngine() as started:
-        yield started
-
-
-@pytest.fixture
 async def door() -> AsyncIterator[Door]:
     async with Door() as opened:
         yield opened

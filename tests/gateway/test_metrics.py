@@ -56,13 +56,6 @@ async def engine() -> AsyncIterator[FakeEngine]:
         yield opened
 
 
-@pytest.fixture
-async def door(engine: FakeEngine) -> AsyncIterator[Door]:
-    async with Door() as opened:
-        await opened.join(engine)
-        yield opened
-
-
 async def test_requests_and_tokens_are_counted_by_model_and_key(engine: FakeEngine) -> None:
     async with Door(client_keys=KEYS) as door:
         await door.join(engine, deployment=record(aliases=["alias"]))

@@ -13,12 +13,6 @@ from engines import FakeEngine, answer
 
 
 @pytest.fixture
-async def engine() -> AsyncIterator[FakeEngine]:
-    async with FakeEngine() as started:
-        yield started
-
-
-@pytest.fixture
 async def door(engine: FakeEngine) -> AsyncIterator[Door]:
     async with Door() as opened:
         await opened.join(engine, deployment=record(aliases=["gpt"]))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -48,19 +47,6 @@ RESPONSE_EVENTS = [
     b'event: response.completed\ndata: {"type":"response.completed","response":{"id":"1","usage":{"input_tokens":9,'
     b'"output_tokens":3,"total_tokens":12}}}\n\n',
 ]
-
-
-@pytest.fixture
-async def engine() -> AsyncIterator[FakeEngine]:
-    async with FakeEngine() as started:
-        yield started
-
-
-@pytest.fixture
-async def door(engine: FakeEngine) -> AsyncIterator[Door]:
-    async with Door() as opened:
-        await opened.join(engine)
-        yield opened
 
 
 @pytest.mark.parametrize("path", sorted(BODIES))

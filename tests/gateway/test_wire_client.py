@@ -13,12 +13,6 @@ from engines import LAST_CHUNK, STREAM_HEAD, FakeEngine, Stage, answer, chunk, h
 
 
 @pytest.fixture
-async def engine() -> AsyncIterator[FakeEngine]:
-    async with FakeEngine() as started:
-        yield started
-
-
-@pytest.fixture
 async def client() -> AsyncIterator[Client]:
     made = Client()
     yield made

@@ -32,12 +32,6 @@ REQUEST = b"POST /x HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n"
 
 
 @pytest.fixture
-async def engine() -> AsyncIterator[FakeEngine]:
-    async with FakeEngine() as started:
-        yield started
-
-
-@pytest.fixture
 async def pool(engine: FakeEngine) -> AsyncIterator[Pool]:
     made = Pool(split_url(engine.address)[0])
     yield made

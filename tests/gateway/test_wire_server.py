@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 
 import pytest
 from door import MESSAGES, Door, chat_bytes
@@ -13,19 +12,6 @@ from argosy.wire.server import LONGEST_HEAD_BYTES
 from engines import FakeEngine
 
 BODY = json.dumps({"model": "m", "messages": MESSAGES}).encode()
-
-
-@pytest.fixture
-async def engine() -> AsyncIterator[FakeEngine]:
-    async with FakeEngine() as started:
-        yield started
-
-
-@pytest.fixture
-async def door(engine: FakeEngine) -> AsyncIterator[Door]:
-    async with Door() as opened:
-        await opened.join(engine)
-        yield opened
 
 
 async def read_answer(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:

@@ -36,7 +36,7 @@ def read_secret(file: Path) -> str:
 
 def fleet_folder(environment: Environment, name: str) -> FleetFolder:
     """The folder of a fleet of that name. Raises InputError for what is no name."""
-    from argosy.config.schema import check_fleet_name
+    from argosy.config.values import check_fleet_name
 
     try:
         return Home(environment.home).fleet(check_fleet_name(name))

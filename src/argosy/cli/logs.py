@@ -137,7 +137,7 @@ def _named(views: list[ReplicaView], name: str) -> list[str]:
 
 
 def _gateway_at(url: str, environment: Environment, client: Client) -> GatewayClient:
-    from argosy.config.schema import check_url
+    from argosy.config.values import check_url
     from argosy.errors import InputError
     from argosy.fleet.gateway_client import GatewayClient
 

@@ -142,7 +142,7 @@ def _local_fleet(gateways: list[str], environment: Environment) -> FleetFolder |
 
 def _gateway(url: str) -> str:
     """Its address as it names itself. Raises InputError."""
-    from argosy.config.schema import check_url
+    from argosy.config.values import check_url
     from argosy.errors import InputError
 
     try:

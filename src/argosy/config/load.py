@@ -17,17 +17,16 @@ from argosy.config import chat_template, yaml_file
 from argosy.config.environment import Environment
 from argosy.config.faults import Finding, findings, none_of
 from argosy.config.schema import (
-    RESERVED_NAMES,
     Deployment,
     Fleet,
     Gateway,
     Timeouts,
-    check_fleet_name,
     decide_engine,
     misfits,
     shared_names,
 )
 from argosy.config.shaping import shaping_of
+from argosy.config.values import RESERVED_NAMES, check_fleet_name
 from argosy.config.yaml_file import Document, UnreadableError
 from argosy.engines import catalog
 from argosy.errors import Fault, FleetFileError, InputError, SourceError

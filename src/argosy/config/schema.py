@@ -7,134 +7,31 @@ suggestion.
 
 from __future__ import annotations
 
-import ipaddress
-import math
-import re
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from argosy.config.values import (
+    as_json,
+    check_default,
+    check_defaults,
+    check_endpoint,
+    check_fleet_name,
+    check_name,
+    check_network,
+    check_origin,
+    check_path,
+    check_url,
+    refuse_truth,
+)
 from argosy.protocol.endpoints import COMMON, ENDPOINTS
 from argosy.protocol.openai import BOUNDS
 
 PolicyName = Literal["least_in_flight", "round_robin", "weighted_lottery"]
 MISFIT = "misfit"  # the error type of fields that are right by themselves but do not go together
-RESERVED_NAMES = frozenset({"all", "gateway", "workers", "controller"})
 DEFAULT_MAX_TOKENS = 2048  # of an answer whose request bounds it by nothing
-_NAME = re.compile(r"(?!-)[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
-
-
-def check_name(name: str) -> str:
-    """A deployment's name or an alias: letters, digits, '.', '_', '-', and '/' between non-empty parts.
-
-    No part may be '.' or '..': names become folders. No '-' in front: the command line would take it for an option.
-    Raises ValueError.
-    """
-    if name in RESERVED_NAMES:
-        raise ValueError(f"{name!r} is reserved ({', '.join(sorted(RESERVED_NAMES))})")
-    if len(name) > 200 or not _NAME.fullmatch(name) or {".", ".."} & set(name.split("/")):
-        raise ValueError(
-            f"{name!r} is no name: use letters, digits, '.', '_', '-' (not in front), and '/' between parts "
-            "(at most 200 characters)"
-        )
-    return name
-
-
-def check_fleet_name(name: str) -> str:
-    """A fleet's name is one part of a deployment's name: it becomes a folder. Raises ValueError."""
-    if "/" in check_name(name):
-        raise ValueError(f"{name!r} is no fleet name: it has a '/'")
-    return name
-
-
-def check_url(url: str) -> str:
-    """The base URL of an OpenAI-compatible server. Raises ValueError."""
-    try:
-        parts = urlsplit(url)
-        right = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:
-        right = False
-    if not right or parts.query or parts.fragment or parts.username is not None or re.search(r"\s", url):
-        raise ValueError(
-            f"{url!r} is no base URL; write one such as http://127.0.0.1:9001/v1 (a key goes to api_key_env)"
-        )
-    return url.rstrip("/")
-
-
-def check_path(path: str) -> str:
-    """A path of an HTTP server. Raises ValueError."""
-    if not path.startswith("/") or re.search(r"\s", path):
-        raise ValueError(f"{path!r} is no path; write one such as /health")
-    return path
-
-
-def check_origin(origin: str) -> str:
-    """An origin as a browser sends it, in lower case, or *. Raises ValueError."""
-    if origin != "*" and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/\s@?#]+", origin.lower()):
-        raise ValueError(f"{origin!r} is no origin; write one such as https://app.example, without a path, or *")
-    return origin.lower()
-
-
-def check_network(network: str) -> str:
-    """An address or a network. Raises ValueError."""
-    try:
-        ipaddress.ip_network(network, strict=False)
-    except ValueError:
-        raise ValueError(f"{network!r} is no address or network; write one such as 10.0.0.0/8") from None
-    return network
-
-
-def check_endpoint(path: str) -> str:
-    """A path that the door knows. Raises ValueError."""
-    if path not in ENDPOINTS:
-        raise ValueError(f"{path!r} is no path of the door; those are: {', '.join(ENDPOINTS)}")
-    return path
-
-
-def check_default(field: str) -> str:
-    """A field of the API that may have a default. Raises ValueError."""
-    if field in ("model", "messages", "prompt", "input", "stream"):
-        raise ValueError(f"{field!r} is what a request is about, so it can have no default{_INSTEAD.get(field, '')}")
-    return field
-
-
-def as_json(value: object) -> object:
-    """What YAML read, as JSON can say it: names are text there. Raises ValueError."""
-    if isinstance(value, dict):
-        return {str(name): as_json(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [as_json(inner) for inner in value]
-    finite = isinstance(value, float) and math.isfinite(value)
-    if not (finite or value is None or isinstance(value, str | int)):
-        raise ValueError(f"{value} is no value of JSON; put it in quotes if it is a text")
-    return value
-
-
-def check_defaults(defaults: dict[str, Any]) -> dict[str, Any]:
-    """At most one field that bounds the answer, and it is a number of tokens, or null. Raises ValueError."""
-    bounds = [field for field in BOUNDS if field in defaults]
-    if len(bounds) > 1:
-        raise ValueError(f"{' and '.join(bounds)} bound the same thing: write one of them")
-    for field in bounds:
-        value = defaults[field]
-        if isinstance(value, str) and value.isdecimal():  # a variable's value is a text
-            defaults = {**defaults, field: (value := int(value))}
-        if value is not None and (type(value) is not int or value < 1):
-            raise ValueError(f"{field} must be a whole number of at least 1, or null for no bound, got {value!r}")
-    return defaults
-
-
-def refuse_truth(value: object) -> object:
-    """YAML reads `yes` and `on` as true, which would count as 1 where a number is wanted."""
-    if isinstance(value, bool):
-        raise PydanticCustomError("truth_for_number", "must be a number")
-    return value
-
-
-_INSTEAD = {"messages": " (system_prompt: puts a message in front)"}
 Name = Annotated[str, AfterValidator(check_name)]
 FleetName = Annotated[str, AfterValidator(check_fleet_name)]
 NO_TRUTH = BeforeValidator(refuse_truth)

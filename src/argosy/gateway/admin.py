@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from argosy.config.schema import check_name
+from argosy.config.values import check_name
 from argosy.dispatch.dispatcher import Dispatcher
 from argosy.errors import (
     BadRequestError,
