@@ -8,6 +8,7 @@ knows, whose streams may lack a finish reason or the usage that was asked for. B
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +22,7 @@ _Object = dict[str, Any]
 _Before = Callable[[bytes], bytes]
 _EVENT = msgspec.json.Decoder(_Object | None)
 _DONE = b"[DONE]"
+LATEST_PARTS, LATEST_BYTES = 8, 8192  # of a stream, and of each part, in which finish reason and usage are looked for
 
 
 class ChoiceRepair:
@@ -134,35 +136,39 @@ class ChoiceRepair:
 
 
 class EndRepair:
-    """Of a stream with one choice. Where usage was asked for and not told, the tokens said are counted by events."""
+    """Of a stream with one choice. Where usage was asked for and not told, the tokens said are counted by events.
+
+    Looks at a stream's end alone: a search through every part would cost more than all else that is done with it.
+    """
 
     def __init__(self, *, chat: bool, wants_usage: bool, before: _Before | None) -> None:
         self._chat = chat
+        self._wants_usage = wants_usage
         self._before = before
-        self._finished = False
-        self._counted = not wants_usage
         self._events = 0
-        self._last = b""
+        self._latest: deque[bytes] = deque(maxlen=LATEST_PARTS)
 
     def __call__(self, events: bytes) -> bytes:
-        if not self._finished:
-            self._finished = b'"finish_reason":"' in events or b'"finish_reason": "' in events
-        if not self._counted:
-            self._counted = b'"usage":{' in events or b'"usage": {' in events
+        if self._wants_usage:
             self._events += events.count(b"\n\n")
-        if _DONE in events[-16:] and not (self._finished and self._counted):
+        if _DONE in events[-16:]:
             events = self._ended(events)
         elif events:
-            self._last = events
+            self._latest.append(events[-LATEST_BYTES:])
         return events if self._before is None else self._before(events)
 
     def _ended(self, events: bytes) -> bytes:
+        latest = b"".join(self._latest) + events
+        finished = b'"finish_reason":"' in latest or b'"finish_reason": "' in latest
+        counted = not self._wants_usage or b'"usage":{' in latest or b'"usage": {' in latest
+        if finished and counted:
+            return events
         at = events.rfind(b"data:")
-        head = _head(self._last + events[:at])
+        head = _head(latest[: len(latest) - len(events) + at])
         if head is None:
             return events  # an error, or nothing, came before
-        added = b"" if self._finished else _event(head, [_finish(0, chat=self._chat)])
-        if not self._counted:
+        added = b"" if finished else _event(head, [_finish(0, chat=self._chat)])
+        if not counted:
             added += _event(head, [], _estimate(self._events - 1))  # [DONE] was counted too
         return events[:at] + added + events[at:]
 

@@ -1,7 +1,7 @@
 """An engine's ways: what sets it apart from one that does all that the OpenAI wire asks for.
 
 Stands in the engine's own file, travels in its replica's status, and is read by the gateway, which makes good what is
-missing. An engine that is not known (`remote`, `command`) counts as well behaved.
+missing. Of an engine that nobody knows (`remote`, `command`) only the ends of its streams are looked at.
 """
 
 from __future__ import annotations
@@ -19,9 +19,8 @@ class EngineTraits(msgspec.Struct, frozen=True, kw_only=True):
     cancels_plain: bool = True  # it stops working on a plain request whose client has left, as on a stream
     engine: str = ""  # its name, for people
     ignores: tuple[str, ...] = ()  # what it would overlook without a word (Peek.special): refused at the door
-    counts_apart: bool = (
-        False  # of several choices it counts each by itself; a completion's logprobs have a chat's shape
-    )
+    # Of several choices it counts each by itself; a completion's logprobs have a chat's shape.
+    counts_apart: bool = False
     loose_ends: bool = False  # nobody knows whether its streams end with a finish reason and the usage asked for
     too_long: str = ""  # words of the 500 by which it refuses an input that is too long for it
 
