@@ -27,6 +27,7 @@ from argosy.wire.server import HttpProtocol
 from argosy.wire.tls import fingerprint, server_context
 from engines import events_of
 from voices import WorkerVoice
+from waiting import eventually
 
 ADMIN_KEY, JOIN_TOKEN = "the-admin-key", "the-join-token"
 ADMIN = {"authorization": f"Bearer {ADMIN_KEY}"}
@@ -124,10 +125,9 @@ class Door:
 
     async def stop_requests(self) -> None:
         """What a stopping server does with requests that still run when the grace period is over."""
-        tasks = list(self._state.tasks)
-        for task in tasks:
+        for task in list(self._state.tasks):
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await eventually(lambda: not self._state.tasks)
 
     # as a client
 

@@ -91,15 +91,17 @@ class Dispatcher:
         self._lines[record.name] = line
         # Those in front may be unable to use what is free: nobody would wake us then.
         self._grant(deployment)
+        # By hand: asyncio.timeout wants a task, and a request has none.
+        timer = asyncio.get_running_loop().call_later(seconds, _time_is_over, waiter)
         try:
-            async with asyncio.timeout(seconds):
-                return await waiter.granted
+            return await waiter.granted
         except BaseException as error:
             _give_back(waiter)  # it may have been granted in the very moment its request was cancelled
             if isinstance(error, TimeoutError):
                 raise self._too_late(deployment, line, waiter, f"within {seconds:.3g} s ({limit})") from None
             raise
         finally:
+            timer.cancel()
             line.leave(waiter)
             self._forget_if_empty(record.name, line)
 
@@ -209,6 +211,11 @@ def _state(replica: Replica) -> str:
     reason = replica.fault or replica.status.reason
     state = "unreachable" if replica.ejected else replica.status.state
     return f"{replica.id} is {state}" + (f": {reason}" if reason else "")
+
+
+def _time_is_over(waiter: Waiter) -> None:
+    if not waiter.granted.done():
+        waiter.granted.set_exception(TimeoutError())
 
 
 def _give_back(waiter: Waiter) -> None:

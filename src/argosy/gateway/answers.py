@@ -21,22 +21,27 @@ from argosy.errors import (
 )
 from argosy.gateway.assembler import Assembler
 from argosy.gateway.call import Call
-from argosy.gateway.errors import Send
 from argosy.gateway.outgoing import Hold
 from argosy.gateway.repair import ChoiceRepair
+from argosy.gateway.reply import Reply
 from argosy.gateway.time_limits import CLIENT_TOO_SLOW, TimeLimits
 from argosy.protocol.openai import is_json, is_whole_event, usage_of
 from argosy.protocol.peek import Generation
 from argosy.protocol.surfaces import surface_of
 from argosy.protocol.traits import EngineTraits
 from argosy.registry.records import Replica
-from argosy.wire.connection import Exchange
+from argosy.wire.connection import AnswerHead, Exchange
 from argosy.wire.sse import EventFramer
 
 HELD_BYTES = 1024 * 1024  # a plain answer up to this size is sent only when it is whole
 ENDING_BYTES = 8192  # of a stream, in which its usage and [DONE] are looked for
 LAST_WORDS_SECONDS = 0.2  # for the error event of a stream that is cut, whose client may not be reading
 JSON = b"application/json"
+_LINES = b"content-type: %b\r\nx-request-id: %b\r\nserver-timing: %b\r\n"
+_STREAM_LINES = (
+    b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n"
+    b"x-request-id: %b\r\nserver-timing: %b\r\n"
+)
 
 OnEvents = Callable[[str, int], None]
 
@@ -49,34 +54,25 @@ class Answers:
         self._on_events = on_events
 
     async def stream(
-        self, call: Call, exchange: Exchange, limits: TimeLimits, replica: Replica, send: Send, *, hold: Hold | None
+        self, call: Call, exchange: Exchange, limits: TimeLimits, replica: Replica, reply: Reply, *, hold: Hold | None
     ) -> None:
         framer = EventFramer()
         events, shown = await _first(exchange, framer, hold)
         first, surface = events, surface_of(call.path)
-        limits.answer_begins()
+        limits.answer_begins(call.cancel)
         call.status = exchange.status
         now = self._clock()
         timing = call.answer_begins(exchange.sent_at, exchange.active_at, now)
-        await send(
-            {
-                "type": "http.response.start",
-                "status": exchange.status,
-                "headers": [
-                    (b"content-type", b"text/event-stream; charset=utf-8"),
-                    (b"cache-control", b"no-cache"),
-                    (b"x-request-id", call.request_id),
-                    (b"server-timing", timing),
-                ],
-            }
-        )
+        reply.begin(call.status, _STREAM_LINES % (call.request_id, timing))
         call.answered_at = now
         last = before_last = b""
         try:
             while not exchange.finished:
                 if events:
                     if shown:
-                        await send({"type": "http.response.body", "body": shown, "more_body": True})
+                        if reply.paused:
+                            await reply.writable()
+                        reply.write(shown)
                     before_last, last = last, events
                     self._count(call, shown)
                 data = await exchange.read()
@@ -92,14 +88,12 @@ class Answers:
             if not (done or exchange.end_told):
                 raise BrokenAnswerError(f"the engine closed the connection before {surface.end}")
         except (BrokenAnswerError, UpstreamTimeoutError) as error:
-            await send({"type": "http.response.body", "body": surface.error_event(named(error, replica))})
+            await _end(reply, surface.error_event(named(error, replica)))
             raise
         except asyncio.CancelledError as cancelled:
             # The client has left (then this goes nowhere) or does not read, or the gateway is stopped.
             why = limits.too_slow() if cancelled.args == (CLIENT_TOO_SLOW,) else stopping()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LAST_WORDS_SECONDS):
-                    await send({"type": "http.response.body", "body": surface.error_event(why)})
+            await asyncio.get_running_loop().create_task(_last_words(reply, surface.error_event(why)))
             raise
         self._count(call, shown)
         if not done:
@@ -107,14 +101,14 @@ class Answers:
         call.usage = surface.usage_of_stream(first, ending)
         if isinstance(hold, ChoiceRepair):
             call.usage = hold.usage or call.usage
-        await send({"type": "http.response.body", "body": shown})
+        await _end(reply, shown)
 
     def _count(self, call: Call, events: bytes) -> None:
         count = events.count(b"\n") // 2  # a line and a blank one; quicker than looking for both together
         call.events += count
         self._on_events(call.replica, count)
 
-    async def assembled(self, call: Call, exchange: Exchange, send: Send, *, hold: Hold | None) -> None:
+    async def assembled(self, call: Call, exchange: Exchange, reply: Reply, *, hold: Hold | None) -> None:
         """A stream as the plain answer that the client wants."""
         assert isinstance(call.found, Generation)
         framer, assembler = EventFramer(), Assembler(call.path, choices_each=call.found.n or 1)
@@ -135,15 +129,9 @@ class Answers:
             raise BrokenAnswerError("the engine ended its stream in the middle of its answer")
         call.status = status
         now = self._clock()
-        headers = [
-            (b"content-type", JSON),
-            (b"x-request-id", call.request_id),
-            (b"content-length", b"%d" % len(data)),
-            (b"server-timing", call.answer_begins(exchange.sent_at, exchange.active_at, now)),
-        ]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
+        timing = call.answer_begins(exchange.sent_at, exchange.active_at, now)
         call.answered_at = now
-        await send({"type": "http.response.body", "body": data})
+        reply.answer(status, _LINES % (JSON, call.request_id, timing), data)
 
     async def plain(
         self,
@@ -151,37 +139,52 @@ class Answers:
         exchange: Exchange,
         limits: TimeLimits,
         replica: Replica,
-        send: Send,
+        reply: Reply,
         *,
+        head: AnswerHead,
         content_type: bytes,
     ) -> None:
-        data = await exchange.read_all(HELD_BYTES)
-        status = exchange.status
-        cut = exchange.finished and not exchange.end_told and content_type.startswith(b"application/json")
-        if cut and not is_json(data):
+        data = exchange.take() if exchange.complete else await exchange.read_all(HELD_BYTES)
+        status, finished = head.status, exchange.finished
+        if finished and not exchange.end_told and content_type.startswith(JSON) and not is_json(data):
             raise BrokenAnswerError("the engine closed the connection in the middle of its answer")
-        headers = [(b"content-type", content_type), (b"x-request-id", call.request_id)]
+        more = b""
         if status >= 400:
             _check_input(call, replica.status.traits, data)
             _check_refusal(status, content_type, data)
             data = surface_of(call.path).in_own_words(data, status)
-            if (retry_after := exchange.header(b"retry-after")) is not None:
-                headers.append((b"retry-after", retry_after))
-        length = b"%d" % len(data) if exchange.finished else exchange.header(b"content-length")
-        if length is not None:
-            headers.append((b"content-length", length))
+            if (retry_after := head.header(b"retry-after")) is not None:
+                more = b"retry-after: %b\r\n" % retry_after
         call.status = status
         now = self._clock()
-        headers.append((b"server-timing", call.answer_begins(exchange.sent_at, exchange.active_at, now)))
-        await send({"type": "http.response.start", "status": status, "headers": headers})
+        timing = call.answer_begins(exchange.sent_at, exchange.active_at, now)
+        lines = _LINES % (content_type, call.request_id, timing) + more
         call.answered_at = now
-        if not exchange.finished:
-            limits.answer_begins()
+        if finished:
+            reply.answer(status, lines, data)
+            call.usage = surface_of(call.path).usage_of(data)
+            return
+        length = head.header(b"content-length")
+        reply.begin(status, lines, int(length) if length is not None else None)
+        limits.answer_begins(call.cancel)
         while not exchange.finished:
-            await send({"type": "http.response.body", "body": data, "more_body": True})
+            if reply.paused:
+                await reply.writable()
+            reply.write(data)
             data = await exchange.read()
-        call.usage = surface_of(call.path).usage_of(data)
-        await send({"type": "http.response.body", "body": data})
+        await _end(reply, data)
+
+
+async def _end(reply: Reply, data: bytes) -> None:
+    if reply.paused:
+        await reply.writable()
+    reply.end(data)
+
+
+async def _last_words(reply: Reply, event: bytes) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LAST_WORDS_SECONDS):
+            await _end(reply, event)
 
 
 async def _first(exchange: Exchange, framer: EventFramer, hold: Hold | None) -> tuple[bytes, bytes]:

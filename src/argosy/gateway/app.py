@@ -10,7 +10,7 @@ GET  /metrics                                                    admin key      
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping
 from typing import Any
 
 from starlette.applications import Starlette
@@ -25,12 +25,12 @@ from argosy.gateway.admin import REPLICAS_PATH, TABLE_PATH, FleetSurface, as_jso
 from argosy.gateway.auth import Gatekeeper, Principal
 from argosy.gateway.call import OnVisit, Visit
 from argosy.gateway.client_address import ClientAddresses
-from argosy.gateway.cors import Cors
-from argosy.gateway.errors import Send, headers_of
+from argosy.gateway.cors import Cors, Send
+from argosy.gateway.errors import headers_of
 from argosy.gateway.ledger import Ledger
 from argosy.gateway.metrics import PATH as METRICS_PATH
 from argosy.gateway.metrics import MetricsSurface
-from argosy.gateway.openai import CLIENT_CLOSED_REQUEST, OpenAISurface, Receive
+from argosy.gateway.openai import CLIENT_CLOSED_REQUEST, OpenAISurface
 from argosy.gateway.prober import Prober
 from argosy.gateway.upstreams import Upstreams
 from argosy.protocol import heartbeat as beat
@@ -38,9 +38,11 @@ from argosy.protocol.endpoints import ENDPOINTS
 from argosy.protocol.surfaces import OPENAI, surface_of
 from argosy.registry.records import Deployment
 from argosy.registry.registry import Registry
+from argosy.wire.request_cycle import RequestCycle
+from argosy.wire.server import Handler
 
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 SWEEP_SECONDS = 0.5
-_OF_MODELS = frozenset(ENDPOINTS)
 # Asked once a second or more by workers, the controller and whoever watches: a line for each would be all of the log.
 _ASKED_ALL_THE_TIME = frozenset({"/health", "/ready", METRICS_PATH, beat.PATH, TABLE_PATH, REPLICAS_PATH})
 
@@ -78,12 +80,14 @@ class Gateway:
         self.fleet = fleet
         self._clock = clock
         self._on_visit = on_visit
+        # What wire/server.py hands to us without ASGI.
+        self.hot: Mapping[str, Handler] = dict.fromkeys(ENDPOINTS, surface if cors is None else self._told_to_pages)
         self._seldom = Starlette(
             routes=[
                 Route("/", self._front, methods=["GET"]),
                 Route("/health", self._health, methods=["GET"]),
                 Route("/ready", self._ready, methods=["GET"]),
-                *(Route(path, surface, methods=["POST"]) for path in ENDPOINTS),  # __call__ is quicker than this list
+                *(Route(path, self._not_here, methods=["POST"]) for path in ENDPOINTS),  # for a 405 to other methods
                 Route("/v1/models", self._models, methods=["GET"]),
                 Route("/v1/models/{id:path}", self._model, methods=["GET"]),
                 *metrics.routes(),
@@ -96,13 +100,8 @@ class Gateway:
 
     def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> Awaitable[None]:
         if self._cors is None:
-            return self._answer(scope, receive, send)
-        return self._cors(self._answer, scope, receive, send)
-
-    def _answer(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> Awaitable[None]:
-        if scope["type"] == "http" and scope["path"] in _OF_MODELS and scope["method"] == "POST":
-            return self._surface(scope, receive, send)
-        return self._visit(scope, receive, send)
+            return self._visit(scope, receive, send)
+        return self._cors(self._visit, scope, receive, send)
 
     async def run(self) -> None:
         """Lets leases run out and starts probes, until cancelled."""
@@ -143,6 +142,14 @@ class Gateway:
             if status >= 400 or path not in _ASKED_ALL_THE_TIME:
                 now = self._clock()
                 self._on_visit(Visit(request_id, method, path, status, now - began, now))
+
+    def _told_to_pages(self, request: RequestCycle) -> Coroutine[Any, Any, None]:
+        assert self._cors is not None
+        self._cors.tell(request)
+        return self._surface(request)
+
+    async def _not_here(self, request: Request) -> Response:
+        raise AssertionError(f"{request.url.path} is a hot path, which this server does not know (wire/server.py)")
 
     async def _front(self, request: Request) -> Response:
         return PlainTextResponse(
@@ -197,7 +204,7 @@ class Gateway:
         authorization, host, origin = (
             request.headers.get(name, "").encode("latin-1") for name in ("authorization", "host", "origin")
         )
-        address = self._addresses.of(request.scope)
+        address = self._addresses.of(request.scope["client"], request.headers.raw)
         return self.gatekeeper.client(authorization, host, origin, address, request.headers.raw)
 
 

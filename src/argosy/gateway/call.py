@@ -17,6 +17,10 @@ from argosy.registry.records import Deployment
 _TIMING = b"queue;dur=%.1f, upstream;dur=%.1f, gateway;dur=%.3f"
 
 
+def over(reason: str) -> None:
+    """How a call is cancelled that has ended."""
+
+
 @dataclass(slots=True)
 class Call:
     """Filled in as the request goes along; handed to `on_end` once, when it is over. Times are monotonic seconds."""
@@ -45,6 +49,7 @@ class Call:
     events: int = 0  # of the engine's stream, passed on or assembled
     error: str = ""  # what went wrong, also after the answer had begun
     usage: Usage | None = None
+    cancel: Callable[[str], object] = over  # ends the request's coroutine where it waits; takes the reason
 
     @property
     def started(self) -> bool:

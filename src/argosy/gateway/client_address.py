@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import functools
 import ipaddress
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 UNKNOWN = "unknown"
 
@@ -17,16 +16,15 @@ class ClientAddresses:
         self._networks = [ipaddress.ip_network(each, strict=False) for each in trusted_proxies]
         self._trusted = functools.lru_cache(1024)(self._is_trusted)
 
-    def of(self, scope: Mapping[str, Any]) -> str:
-        """Of an ASGI request."""
-        client = scope["client"]
-        address: str = client[0] if client is not None else UNKNOWN
-        return self._forwarded(address, scope) if self._networks and self._trusted(address) else address
+    def of(self, client: tuple[str, int] | None, headers: Iterable[tuple[bytes, bytes]]) -> str:
+        """By the address that a connection comes from, and a request's headers."""
+        address = client[0] if client is not None else UNKNOWN
+        return self._forwarded(address, headers) if self._networks and self._trusted(address) else address
 
-    def _forwarded(self, address: str, scope: Mapping[str, Any]) -> str:
+    def _forwarded(self, address: str, headers: Iterable[tuple[bytes, bytes]]) -> str:
         """The last one that no trusted proxy has: each adds who it was called by at the end, and what stands further
         in front may be anybody's invention."""
-        lines = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
+        lines = [value.decode("latin-1") for name, value in headers if name == b"x-forwarded-for"]
         for entry in reversed(",".join(lines).split(",")):
             try:
                 address = str(ipaddress.ip_address(_without_port(entry.strip())))

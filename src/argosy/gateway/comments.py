@@ -7,41 +7,56 @@ after it is an event of the stream, no status any more. Other replicas are tried
 from __future__ import annotations
 
 import asyncio
-from collections.abc import MutableMapping
-from typing import Any
 
-from argosy.gateway.errors import Send
+from argosy.gateway.reply import Reply
 
 COMMENT = b": waiting\n\n"
 
 
 class Comments:
-    """`send` of this is what the request's answer goes through; `stop` must be called on every path."""
+    """The request's answer goes through this one; `stop` must be called on every path."""
 
-    def __init__(self, send: Send, request_id: bytes, every_seconds: float) -> None:
-        self._send = send
+    def __init__(self, reply: Reply, request_id: bytes, every_seconds: float) -> None:
+        self._reply = reply
         self._request_id = request_id
         self._every_seconds = every_seconds
         self._committed = False
-        self._refusal: list[bytes] | None = None  # the body of an answer that is no stream
+        self._refused = False  # the answer is none of a stream
+        self._refusal: list[bytes] = []
         self._speaking = asyncio.get_running_loop().create_task(self._speak())
 
-    async def send(self, message: MutableMapping[str, Any]) -> None:
-        if not self._speaking.done():
-            self._speaking.cancel()
-            await asyncio.wait([self._speaking])
-        if not self._committed:
-            await self._send(message)
-        elif message["type"] == "http.response.start":
-            if message["status"] >= 400:
-                self._refusal = []
-        elif self._refusal is None:
-            await self._send(message)
+    def answer(self, status: int, lines: bytes, body: bytes) -> None:
+        self.stop()
+        if self._committed:
+            self.begin(status, lines)
+            self.end(body)
         else:
-            self._refusal.append(message.get("body", b""))
-            if not message.get("more_body"):
-                event = b"data: " + b"".join(self._refusal) + b"\n\ndata: [DONE]\n\n"
-                await self._send({"type": "http.response.body", "body": event})
+            self._reply.answer(status, lines, body)
+
+    def begin(self, status: int, lines: bytes, length: int | None = None) -> None:
+        self.stop()
+        if self._committed:
+            self._refused = status >= 400
+        else:
+            self._reply.begin(status, lines, length)
+
+    def write(self, data: bytes) -> None:
+        if self._refused:
+            self._refusal.append(data)
+        else:
+            self._reply.write(data)
+
+    def end(self, data: bytes = b"") -> None:
+        if self._refused:
+            data = b"data: " + b"".join([*self._refusal, data]) + b"\n\ndata: [DONE]\n\n"
+        self._reply.end(data)
+
+    @property
+    def paused(self) -> bool:
+        return self._reply.paused
+
+    async def writable(self) -> None:
+        await self._reply.writable()
 
     def stop(self) -> None:
         self._speaking.cancel()
@@ -51,10 +66,7 @@ class Comments:
             await asyncio.sleep(self._every_seconds)
             if not self._committed:
                 self._committed = True
-                headers = [
-                    (b"content-type", b"text/event-stream; charset=utf-8"),
-                    (b"cache-control", b"no-cache"),
-                    (b"x-request-id", self._request_id),
-                ]
-                await self._send({"type": "http.response.start", "status": 200, "headers": headers})
-            await self._send({"type": "http.response.body", "body": COMMENT, "more_body": True})
+                lines = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\nx-request-id: "
+                self._reply.begin(200, lines + self._request_id + b"\r\n")
+            if not self._reply.paused:
+                self._reply.write(COMMENT)

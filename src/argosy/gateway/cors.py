@@ -7,8 +7,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import Any
 
-from argosy.gateway.errors import Send
+from argosy.wire.request_cycle import RequestCycle
 
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 ASGI = Callable[[MutableMapping[str, Any], Callable[[], Awaitable[MutableMapping[str, Any]]], Send], Awaitable[None]]
 _PREFLIGHT_SECONDS = b"600"
 _READABLE = b", ".join(
@@ -40,12 +41,8 @@ class Cors:
     ) -> None:
         """Has `app` answer, and tells the browser that the page may read it; answers a preflight itself."""
         asked = {name: value for name, value in scope["headers"] if name in _ASKED} if scope["type"] == "http" else {}
-        origin = asked.get(b"origin", b"")
-        allowed = origin and not self._origins.isdisjoint((origin.lower(), b"*"))
-        told = [(b"vary", b"origin")]
-        if allowed:
-            told += [(b"access-control-allow-origin", origin), (b"access-control-expose-headers", _READABLE)]
-        if allowed and scope["method"] == "OPTIONS" and b"access-control-request-method" in asked:
+        told = self._told(asked.get(b"origin", b""))
+        if len(told) > 1 and scope["method"] == "OPTIONS" and b"access-control-request-method" in asked:
             headers = [
                 *told,
                 (b"access-control-allow-methods", b"GET, POST, PUT, OPTIONS"),
@@ -63,6 +60,17 @@ class Cors:
             return send(message)
 
         await app(scope, receive, send_told)
+
+    def tell(self, request: RequestCycle) -> None:
+        """Has the answer of a hot path tell the same."""
+        lines = b"".join([b"%b: %b\r\n" % each for each in self._told(request.head.fields.get(b"origin", b""))])
+        request.told = (*request.told, lambda: lines)
+
+    def _told(self, origin: bytes) -> list[tuple[bytes, bytes]]:
+        told = [(b"vary", b"origin")]
+        if origin and not self._origins.isdisjoint((origin.lower(), b"*")):
+            told += [(b"access-control-allow-origin", origin), (b"access-control-expose-headers", _READABLE)]
+        return told
 
 
 _ASKED = (b"origin", b"access-control-request-method", b"access-control-request-headers")

@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
-
 from argosy.errors import RequestError
+from argosy.gateway.reply import Reply
 from argosy.protocol.surfaces import OPENAI, Surface
 
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-
-async def send_error(
-    send: Send, error: RequestError, request_id: bytes, server_timing: bytes, surface: Surface = OPENAI
+def answer_error(
+    reply: Reply, error: RequestError, request_id: bytes, server_timing: bytes, surface: Surface = OPENAI
 ) -> None:
     """Answers with the error's status, its envelope, and Retry-After where it has one."""
-    body = surface.error_body(error)
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", b"%d" % len(body)),
-        (b"x-request-id", request_id),
-        (b"server-timing", server_timing),
-    ]
-    headers += [(name.encode(), value.encode()) for name, value in headers_of(error).items()]
-    await send({"type": "http.response.start", "status": error.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    lines = b"content-type: application/json\r\nx-request-id: %b\r\nserver-timing: %b\r\n" % (request_id, server_timing)
+    for name, value in headers_of(error).items():
+        lines += f"{name}: {value}\r\n".encode()
+    reply.answer(error.status, lines, surface.error_body(error))
 
 
 def headers_of(error: RequestError) -> dict[str, str]:

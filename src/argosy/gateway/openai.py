@@ -1,6 +1,6 @@
 """What is asked of models: reads and checks a request once, finds its deployment, hands it to the relay, ends it once.
 
-Raw ASGI, as this is the path of every request; what is asked seldom (models) is in app.py.
+The path of every request, so without ASGI between it and the wire; what is asked seldom (models) is in app.py.
 """
 
 from __future__ import annotations
@@ -9,17 +9,17 @@ import asyncio
 import math
 import re
 import secrets
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from collections.abc import Callable
 
 from argosy.errors import BadRequestError, NotFoundError, RequestError, TooLargeError
 from argosy.gateway.answers import stopping
 from argosy.gateway.auth import Gatekeeper, Principal
-from argosy.gateway.call import Call, OnEnd
+from argosy.gateway.call import Call, OnEnd, over
 from argosy.gateway.client_address import ClientAddresses
 from argosy.gateway.comments import Comments
-from argosy.gateway.errors import Send, send_error
+from argosy.gateway.errors import answer_error
 from argosy.gateway.relay import Relay
+from argosy.gateway.reply import Reply
 from argosy.gateway.shaping import shaped
 from argosy.gateway.time_limits import CLIENT_TOO_SLOW, REQUEST_TIMEOUT
 from argosy.gateway.turn import Turn
@@ -28,9 +28,9 @@ from argosy.protocol.peek import NOTHING, peek
 from argosy.protocol.surfaces import OPENAI, surface_of
 from argosy.registry.records import Deployment
 from argosy.registry.registry import Registry
+from argosy.wire.request_cycle import RequestCycle
 from argosy.wire.server import CLIENT_LEFT
 
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 CLIENT_CLOSED_REQUEST = 499  # nginx's number for a client that left; never sent, only logged
 _REQUEST_ID = re.compile(rb"[\w.:/+=-]{1,128}")
 
@@ -68,82 +68,86 @@ class OpenAISurface:
         self._ids += 1
         return b"%b%x" % (self._id_prefix, self._ids)
 
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        call = Call(b"", scope["path"], self._clock())
+    async def __call__(self, request: RequestCycle) -> None:
+        head = request.head
+        fields, path = head.fields, head.path
+        call = Call(b"", path, self._clock())
         turn: Turn | None = None
         comments: Comments | None = None
-        surface = surface_of(call.path)
+        reply: Reply = request
+        surface = surface_of(path)
         try:
-            headers = dict(scope["headers"])
-            call.request_id = self.request_id(headers.get(b"x-request-id", b""))
-            call.client = self._addresses.of(scope)
+            call.request_id = self.request_id(fields.get(b"x-request-id", b""))
+            client = call.client = self._addresses.of(request.client, head.headers)
             principal = self._gatekeeper.client(
-                headers.get(b"authorization", b""),
-                headers.get(b"host", b""),
-                headers.get(b"origin", b""),
-                call.client,
-                scope["headers"],
+                fields.get(b"authorization", b""),
+                fields.get(b"host", b""),
+                fields.get(b"origin", b""),
+                client,
+                head.headers,
             )
             call.principal = principal.name
             if principal.meter is not None:
-                turn = Turn(principal.name, principal.meter, send, self._clock)
-                send = turn.send
+                turn = Turn(principal.name, principal.meter, self._clock)
+                request.told = (*request.told, turn.lines)
                 turn.begin()
-            if b"x-request-timeout" in headers:
-                call.deadline = call.arrived_at + _allowed_seconds(headers[b"x-request-timeout"])
-            call.body = await self._body(headers.get(b"content-length", b""), receive)
+            if b"x-request-timeout" in fields:
+                call.deadline = call.arrived_at + _allowed_seconds(fields[b"x-request-timeout"])
+            body = await self._body(request)
             call.read_at = self._clock()
-            found = call.found = peek(call.path, call.body)
-            call.model, call.stream = found.model or "", found.stream is True and call.path in STREAMED
-            call.deployment = self._registry.find(call.model)
-            if call.deployment is None or (
-                principal.models is not None and not principal.may_use(call.model, call.deployment.record.name)
+            found = call.found = peek(path, body)
+            model = call.model = found.model or ""
+            call.stream = found.stream is True and path in STREAMED
+            deployment = call.deployment = self._registry.find(model)
+            if deployment is None or (
+                principal.models is not None and not principal.may_use(model, deployment.record.name)
             ):
-                raise self.unknown(call.model, principal)
-            call.body = shaped(call.deployment.record, call.path, found, call.body)
-            if call.stream and headers.get(b"x-wait-comments", b"").lower() == b"true" and surface is OPENAI:
-                comments = Comments(send, call.request_id, self._comment_seconds)
-                send = comments.send
-            await self._relay.serve(call, send)
+                raise self.unknown(model, principal)
+            call.body = shaped(deployment.record, path, found, body)
+            if call.stream and fields.get(b"x-wait-comments", b"").lower() == b"true" and surface is OPENAI:
+                reply = comments = Comments(request, call.request_id, self._comment_seconds)
+            assert request.task is not None
+            call.cancel = request.task.cancel
+            await self._relay.serve(call, reply)
         except RequestError as error:
             call.error = str(error)
-            if not call.started:
-                call.status = error.status
-                await send_error(send, error, call.request_id, call.refusal_begins(self._clock()), surface)
+            self._refuse(call, reply, error, error.status)
         except asyncio.CancelledError as cancelled:
-            # Swallowed: this task serves this request alone, and its answer is complete or has nobody to go to.
+            # Swallowed: this coroutine serves this request alone; its answer is complete or has nobody to go to.
             known = cancelled.args and cancelled.args[0] in (CLIENT_LEFT, CLIENT_TOO_SLOW)
             call.error = cancelled.args[0] if known else "the gateway was stopped"
-            if not call.started:
-                call.status = CLIENT_CLOSED_REQUEST if call.error == CLIENT_LEFT else stopping().status
-                await send_error(send, stopping(), call.request_id, call.refusal_begins(self._clock()), surface)
+            status = CLIENT_CLOSED_REQUEST if call.error == CLIENT_LEFT else stopping().status
+            self._refuse(call, reply, stopping(), status)
         finally:
             if comments is not None:
                 comments.stop()
             if turn is not None:
                 served = (call.started and call.status < 400) or call.status == CLIENT_CLOSED_REQUEST
-                turn.end(call.usage, call.body, answered=served)
-            call.body, call.found = b"", NOTHING
+                turn.end(call.usage, call.body, call.events, answered=served)
+            call.body, call.found, call.cancel = b"", NOTHING, over
             call.ended_at = self._clock()
             self._on_end(call)
 
-    async def _body(self, told_length: bytes, receive: Receive) -> bytes:
-        if told_length and int(told_length) > self._max_body_bytes:
-            raise self._too_large(int(told_length))
-        message = await receive()
-        body: bytes = message.get("body", b"")
-        if message.get("more_body"):
-            parts, size = [body], len(body)
-            while message.get("more_body"):
-                message = await receive()
-                parts.append(message.get("body", b""))
-                size += len(parts[-1])
-                if size > self._max_body_bytes:
-                    raise self._too_large(size)
-            body = b"".join(parts)
-        if len(body) > self._max_body_bytes:
-            raise self._too_large(len(body))
-        return body
+    def _refuse(self, call: Call, reply: Reply, error: RequestError, status: int) -> None:
+        if not call.started:
+            call.status = status
+            answer_error(reply, error, call.request_id, call.refusal_begins(self._clock()), surface_of(call.path))
+
+    async def _body(self, request: RequestCycle) -> bytes:
+        limit = self._max_body_bytes
+        if request.length is not None and request.length > limit:
+            raise self._too_large(request.length)
+        body = request.take()
+        if request.message_complete:
+            return body
+        parts, size = [body], len(body)
+        while not request.message_complete:
+            await request.more()
+            parts.append(request.take())
+            size += len(parts[-1])
+            if size > limit:
+                raise self._too_large(size)
+        return b"".join(parts)
 
     def _too_large(self, size: int) -> TooLargeError:
         limit = self._max_body_bytes

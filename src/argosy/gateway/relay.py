@@ -14,9 +14,9 @@ from argosy.dispatch.policies import Hint
 from argosy.errors import BrokenAnswerError, ConnectError, RefusedError, UpstreamError
 from argosy.gateway.answers import JSON, Answers, named
 from argosy.gateway.call import Call
-from argosy.gateway.errors import Send
 from argosy.gateway.fit import check_fit
 from argosy.gateway.outgoing import outgoing
+from argosy.gateway.reply import Reply
 from argosy.gateway.time_limits import REQUEST_TIMEOUT, TimeKeeper
 from argosy.gateway.upstreams import Upstreams
 from argosy.registry.records import Replica
@@ -47,7 +47,7 @@ class Relay:
         self._clock = clock
         self._time_keeper = time_keeper
 
-    async def serve(self, call: Call, send: Send) -> None:
+    async def serve(self, call: Call, reply: Reply) -> None:
         """Serves one request. Raises a RequestError only while nothing has been sent to the client."""
         assert call.deployment is not None
         deployment = call.deployment
@@ -74,7 +74,7 @@ class Relay:
             call.leased_at = self._clock()
             try:
                 fit = fit or self._check_fit(call, replica)
-                await self._attempt(call, lease, send, may_resend=not taken)
+                await self._attempt(call, lease, reply, may_resend=not taken)
                 return
             except ConnectError as error:
                 # It has not seen the request. It is out until a probe succeeds; anybody else may have it.
@@ -102,7 +102,7 @@ class Relay:
         check_fit(call.path, call.found, replica.deployment, replica.status, others)
         return True
 
-    async def _attempt(self, call: Call, lease: Lease, send: Send, *, may_resend: bool) -> None:
+    async def _attempt(self, call: Call, lease: Lease, reply: Reply, *, may_resend: bool) -> None:
         replica = lease.replica
         timeouts = lease.deployment.record.timeouts
         sent = outgoing(call, replica.status)
@@ -113,13 +113,15 @@ class Relay:
             exchange = await upstream.post(
                 call.path, sent.body, call.request_id, timeouts.connect, limits.watch, may_resend=may_resend
             )
-            content_type = exchange.header(b"content-type") or JSON
-            if not content_type.startswith(b"text/event-stream") or exchange.status >= 400:
-                await self._answers.plain(call, exchange, limits, replica, send, content_type=content_type)
+            head = exchange.head
+            assert head is not None, "a pool hands out exchanges whose head is there"
+            content_type = head.content_type or JSON
+            if not content_type.startswith(b"text/event-stream") or head.status >= 400:
+                await self._answers.plain(call, exchange, limits, replica, reply, head=head, content_type=content_type)
             elif sent.assemble:
-                await self._answers.assembled(call, exchange, send, hold=sent.hold)
+                await self._answers.assembled(call, exchange, reply, hold=sent.hold)
             else:
-                await self._answers.stream(call, exchange, limits, replica, send, hold=sent.hold)
+                await self._answers.stream(call, exchange, limits, replica, reply, hold=sent.hold)
             if call.status >= 500:  # in the engine's own words
                 self._registry.count_error(replica, str(UpstreamError.code))
         except UpstreamError as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections.abc import Callable
 
 from argosy.errors import UpstreamTimeoutError
 from argosy.protocol.deployment import Timeouts
@@ -23,12 +24,12 @@ class TimeLimits:
     """Of one attempt. Times are monotonic seconds, as an exchange has them."""
 
     __slots__ = (
+        "_cancel",
         "_exchange",
         "_first_until",
         "_keeper",
         "_replica",
         "_stream",
-        "_task",
         "_timeouts",
         "_total",
         "_total_name",
@@ -43,7 +44,7 @@ class TimeLimits:
         self._replica = replica
         self._stream = stream
         self._exchange: Exchange | None = None
-        self._task: asyncio.Task[object] | None = None
+        self._cancel: Callable[[str], object] | None = None
         self._total, self._total_name = timeouts.total, "timeouts.total"
         self._total_until = now + timeouts.total
         if deadline < self._total_until:
@@ -56,10 +57,13 @@ class TimeLimits:
         self._exchange = exchange
         self._keeper.add(self)
 
-    def answer_begins(self) -> None:
-        """The client's head goes out: idle counts now, and from here on the client may hold us up."""
+    def answer_begins(self, cancel: Callable[[str], object]) -> None:
+        """The client's head goes out: idle counts now, and from here on the client may hold us up.
+
+        `cancel` ends the request's coroutine, with a message, should it wait for the client when its time is over.
+        """
         self._first_until = 0.0
-        self._task = asyncio.current_task()
+        self._cancel = cancel
 
     def too_slow(self) -> UpstreamTimeoutError:
         """What a client hears that has not read its answer in time."""
@@ -75,10 +79,11 @@ class TimeLimits:
         exchange = self._exchange
         assert exchange is not None
         if now >= self._total_until:
+            held_up = not exchange.waiting
             self._total_until = math.inf
             self._fail(exchange, "total", self._total, "has not finished its answer", self._total_name)
-            if self._task is not None and not exchange.waiting:
-                self._task.cancel(CLIENT_TOO_SLOW)
+            if self._cancel is not None and held_up:
+                self._cancel(CLIENT_TOO_SLOW)
         elif self._first_until:
             if now >= self._first_until:
                 self._fail(exchange, "first_token", self._timeouts.first_token, "has sent no event")

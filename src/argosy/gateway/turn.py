@@ -6,30 +6,23 @@ The headers are OpenAI's (https://platform.openai.com/docs/guides/rate-limits). 
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from typing import Any
+from collections.abc import Callable
 
 from argosy.errors import LimitedError
-from argosy.gateway.errors import Send
 from argosy.gateway.limits import Bucket, Meter, about_tokens
 from argosy.protocol.openai import Usage
 
-_REQUESTS = (b"x-ratelimit-limit-requests", b"x-ratelimit-remaining-requests", b"x-ratelimit-reset-requests")
-_TOKENS = (b"x-ratelimit-limit-tokens", b"x-ratelimit-remaining-tokens", b"x-ratelimit-reset-tokens")
-
 
 class Turn:
-    """`send` of this is what the request's answer goes through. `clock`: monotonic seconds."""
+    """`clock`: monotonic seconds."""
 
-    __slots__ = ("_clock", "_events", "_inside", "_key", "_meter", "_send")
+    __slots__ = ("_clock", "_inside", "_key", "_meter")
 
-    def __init__(self, key: str, meter: Meter, send: Send, clock: Callable[[], float]) -> None:
+    def __init__(self, key: str, meter: Meter, clock: Callable[[], float]) -> None:
         self._key = key
         self._meter = meter
-        self._send = send
         self._clock = clock
         self._inside = False
-        self._events = 0
 
     def begin(self) -> None:
         """Raises LimitedError."""
@@ -43,14 +36,7 @@ class Turn:
             )
         self._inside = True
 
-    def send(self, message: MutableMapping[str, Any]) -> Awaitable[None]:
-        if message["type"] == "http.response.start":
-            message["headers"] = [*message.get("headers", ()), *self._headers()]
-        elif self._meter.tokens is not None:
-            self._events += message.get("body", b"").count(b"data:")
-        return self._send(message)
-
-    def end(self, usage: Usage | None, body: bytes, *, answered: bool) -> None:
+    def end(self, usage: Usage | None, body: bytes, events: int, *, answered: bool) -> None:
         """Charges what was used. An answer that was cut tells no usage: its events are counted, a token each."""
         if not self._inside:
             return
@@ -58,22 +44,26 @@ class Turn:
         if usage is not None:
             tokens = usage.prompt_tokens + usage.completion_tokens
         elif answered and self._meter.tokens is not None:
-            tokens = about_tokens(body) + self._events
+            tokens = about_tokens(body) + events
         self._meter.leave(tokens, self._clock())
 
-    def _headers(self) -> list[tuple[bytes, bytes]]:
-        now, found = self._clock(), list[tuple[bytes, bytes]]()
+    def lines(self) -> bytes:
+        """What an answer's head tells of the key's limits now."""
+        now, lines = self._clock(), b""
         if self._meter.requests is not None:
-            found += _told(_REQUESTS, self._meter.requests, now)
+            lines += _told(b"requests", self._meter.requests, now)
         if self._meter.tokens is not None:
-            found += _told(_TOKENS, self._meter.tokens, now)
-        return found
+            lines += _told(b"tokens", self._meter.tokens, now)
+        return lines
 
 
-def _told(names: tuple[bytes, bytes, bytes], bucket: Bucket, now: float) -> Iterable[tuple[bytes, bytes]]:
+def _told(kind: bytes, bucket: Bucket, now: float) -> bytes:
     limit, level = bucket.per_minute, bucket.level(now)
-    reset = duration((limit - level) * 60 / limit).encode()
-    return zip(names, (b"%d" % limit, b"%d" % max(0.0, level), reset), strict=True)
+    values = (b"%d" % limit, b"%d" % max(0.0, level), duration((limit - level) * 60 / limit).encode())
+    names = (b"limit", b"remaining", b"reset")
+    return b"".join(
+        [b"x-ratelimit-%b-%b: %b\r\n" % (name, kind, value) for name, value in zip(names, values, strict=True)]
+    )
 
 
 def duration(seconds: float) -> str:

@@ -114,4 +114,6 @@ def request_head(method: str, origin: Origin, target: str, headers: Mapping[str,
 
 
 def _headers(exchange: Exchange) -> dict[str, str]:
-    return {name.decode("latin-1"): value.decode("latin-1") for name, value in exchange.headers}
+    head = exchange.head
+    assert head is not None, "a pool hands out exchanges whose head is there"
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in head.headers()}

@@ -6,14 +6,46 @@ Owns parsing (httptools), keep-alive, back-pressure and abort. Does not own retr
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable
 
 import httptools
 
 from argosy.errors import BrokenAnswerError
+from argosy.wire.driven import Signal
+from argosy.wire.known_head import HEAD_END, KnownHead
 
 HIGH_WATER_BYTES = 256 * 1024  # unread bytes of an answer at which we stop reading from its socket
+LONGEST_HEAD_BYTES = 256 * 1024
+COPIED_BYTES = 8192  # of a request's body, up to which it is put behind its head; a longer one is sent beside it
+_SIZED = re.compile(rb"\r\n(?:content-length|transfer-encoding):", re.IGNORECASE)
+
+
+class AnswerHead:
+    """Status and headers of an answer. `sized`: it tells where its body ends."""
+
+    __slots__ = ("_bytes", "content_type", "sized", "status")
+
+    def __init__(self, status: int, head: bytes) -> None:
+        self.status = status
+        self._bytes = head
+        self.sized = status in (204, 304) or _SIZED.search(head) is not None
+        self.content_type = self.header(b"content-type")
+
+    def header(self, name: bytes) -> bytes | None:
+        """The first with that name, which is given in lower case."""
+        lower = self._bytes.lower()
+        at = lower.find(b"\r\n%b:" % name)
+        if at < 0:
+            return None
+        start = at + len(name) + 3
+        return self._bytes[start : self._bytes.find(b"\r\n", start)].strip()
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """All of them, names in lower case."""
+        lines = self._bytes.split(b"\r\n")[1:-2]
+        return [(name.lower(), value.strip()) for name, _, value in (line.partition(b":") for line in lines)]
 
 
 class Exchange:
@@ -23,29 +55,25 @@ class Exchange:
     """
 
     __slots__ = (
-        "_buffered",
-        "_chunks",
         "_connection",
-        "_loop",
-        "_waiter",
+        "_news",
+        "_parts",
         "active_at",
         "complete",
         "end_told",
         "error",
-        "headers",
+        "head",
         "sent_at",
         "started",
-        "status",
+        "unread",
     )
 
-    def __init__(self, connection: Connection, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, connection: Connection, loop: asyncio.AbstractEventLoop, parts: list[bytes]) -> None:
         self._connection = connection
-        self._loop = loop
-        self._chunks: list[bytes] = []
-        self._buffered = 0
-        self._waiter: asyncio.Future[None] | None = None
-        self.status = 0  # 0 until the head is complete
-        self.headers: list[tuple[bytes, bytes]] = []  # names in lower case
+        self._parts = parts  # of the body that have come and are unread: the connection fills it
+        self._news = Signal(loop)
+        self.unread = 0  # bytes that have come since the last reading, framing and all
+        self.head: AnswerHead | None = None  # None until it is complete
         self.started = False  # at least one byte of the answer has come
         self.complete = False
         self.end_told = True  # False: a complete answer whose end nothing but the connection's told
@@ -56,88 +84,89 @@ class Exchange:
     @property
     def waiting(self) -> bool:
         """The reader waits for bytes now; else it is busy elsewhere and the silence is not the server's."""
-        return self._waiter is not None
+        return self._news.awaited
 
     @property
     def finished(self) -> bool:
         """The answer is complete and all of it has been read."""
-        return self.complete and not self._chunks
+        return self.complete and not self._parts
 
-    def header(self, name: bytes) -> bytes | None:
-        for key, value in self.headers:
-            if key == name:
-                return value
-        return None
+    @property
+    def status(self) -> int:
+        """0 until the head is complete."""
+        return self.head.status if self.head is not None else 0
 
-    async def head(self) -> int:
-        """The status, once the head is complete. Raises BrokenAnswerError, or what `fail` was given."""
-        while not self.status:
-            await self._wait()
-        return self.status
+    async def answer(self) -> AnswerHead:
+        """The answer's head, once it is complete. Raises BrokenAnswerError, or what `fail` was given."""
+        while self.head is None:
+            if self.error is not None:
+                raise self.error
+            self.active_at = time.monotonic()
+            await self._news
+        return self.head
 
     async def read(self) -> bytes:
         """All bytes of the body that have come since the last call, waiting for some; b"" at its end."""
-        while not self._chunks:
+        while not self._parts:
             if self.complete:
                 return b""
-            await self._wait()
-        chunks = self._chunks
-        data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        chunks.clear()
-        if self._buffered >= HIGH_WATER_BYTES and not self.complete:
+            if self.error is not None:
+                raise self.error
+            self.active_at = time.monotonic()
+            await self._news
+        return self.take()
+
+    def take(self) -> bytes:
+        """The same without waiting."""
+        parts = self._parts
+        data = parts[0] if len(parts) == 1 else b"".join(parts)
+        parts.clear()
+        if self.unread >= HIGH_WATER_BYTES and not self.complete:
             self._connection.resume_reading()
-        self._buffered = 0
+        self.unread = 0
         return data
 
     async def read_all(self, limit: int) -> bytes:
         """The body to its end, or at least `limit` bytes of it."""
-        data = await self.read()
-        if self.finished:
-            return data
-        parts, size = [data], len(data)
+        parts, size = [], 0
         while size < limit and (data := await self.read()):
             parts.append(data)
             size += len(data)
-        return b"".join(parts)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def news(self) -> None:
+        """The connection has something for the reader."""
+        self._news.fire()
 
     def fail(self, error: BaseException) -> None:
         """Ends the exchange from our side (a time limit): the reader gets the error, the server a closed connection."""
         if not self.complete and self.error is None:
             self.error = error
-            self._wake()
             self._connection.abort()
+            self._news.fire()
 
     def close(self) -> None:
         """Gives the connection back when the answer was complete, else closes it: the server stops its work."""
         self._connection.exchange_closed(self)
 
-    async def _wait(self) -> None:
-        if self.error is not None:
-            raise self.error
-        self.active_at = time.monotonic()
-        self._waiter = self._loop.create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
-        if self.error is not None and not self._chunks:
-            raise self.error
-
-    # called by the connection
-
-    def _body(self, data: bytes) -> bool:
-        """Takes a part of the body; True: too much is unread, stop reading."""
-        self._chunks.append(data)
-        self._buffered += len(data)
-        return self._buffered >= HIGH_WATER_BYTES
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
 
 class _UnaskedAnswerError(Exception):
     """A second answer to one request. httptools hands it on as an HttpParserError."""
+
+
+class _StrangeHeadError(Exception):
+    """Its end is none that we know: what it says could not be told from what follows."""
+
+
+class _Callbacks:
+    """What httptools calls. A part of a body goes into a list without a step of Python; headers are not even told:
+    who wants one finds it in the head's bytes."""
+
+    def __init__(self, connection: Connection, parts: list[bytes]) -> None:
+        self.on_message_begin = connection.message_begins
+        self.on_headers_complete = connection.head_complete
+        self.on_body = parts.append
+        self.on_message_complete = connection.message_complete
 
 
 class Connection(asyncio.Protocol):
@@ -145,12 +174,15 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_exchange",
-        "_headers",
+        "_head_from",
         "_keep_alive",
+        "_known",
+        "_left",
         "_loop",
         "_on_idle",
         "_parser",
-        "_sized",
+        "_parts",
+        "_seen",
         "_transport",
         "closed",
         "used",
@@ -160,19 +192,24 @@ class Connection(asyncio.Protocol):
         self._loop = loop
         self._on_idle = on_idle
         self._transport: asyncio.Transport | None = None
-        self._parser = httptools.HttpResponseParser(self)
+        self._parts: list[bytes] = []
+        self._parser = httptools.HttpResponseParser(_Callbacks(self, self._parts))
         self._exchange: Exchange | None = None
-        self._headers: list[tuple[bytes, bytes]] = []
+        self._seen = b""  # of an answer, up to the end of its head
+        self._head_from = 0  # where in it the head begins, behind those of 1xx
         self._keep_alive = False
-        self._sized = False  # the answer's head tells where its body ends
+        self._known: KnownHead[AnswerHead] | None = None
+        self._left = 0  # of the body, where the head was known
         self.closed = False
         self.used = False  # it has carried an exchange before the present one
 
     def send(self, head: bytes, body: bytes) -> Exchange:
         """Starts an exchange: `head` is the request line and headers with their blank line."""
         assert self._transport is not None and self._exchange is None
-        exchange = self._exchange = Exchange(self, self._loop)
-        if len(body) < 65536:
+        self._parts.clear()
+        self._left = 0
+        exchange = self._exchange = Exchange(self, self._loop, self._parts)
+        if len(body) < COPIED_BYTES:
             self._transport.write(head + body)
         else:
             self._transport.writelines((head, body))
@@ -207,15 +244,20 @@ class Connection(asyncio.Protocol):
         if exchange is None or exchange.complete:
             self.abort()  # bytes that nobody asked for: the connection cannot be trusted any more
             return
-        exchange.started = True
         exchange.active_at = time.monotonic()
-        try:
-            self._parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            if not exchange.complete:
-                self._fail(BrokenAnswerError(f"the answer is not HTTP/1.1 ({error})"))
-            self.abort()  # behind a complete answer it is junk, which spoils the connection alone
-        exchange._wake()
+        exchange.unread += len(data)
+        if self._left:
+            self._body_goes_on(exchange, data)
+        elif exchange.started or self._known is None or (found := self._known.body_of(data)) is None:
+            self._parse(exchange, data)
+        else:
+            exchange.started, exchange.head = True, self._known.meaning
+            start, self._left = found
+            self._keep_alive = True
+            self._body_goes_on(exchange, data[start:])
+        if exchange.unread >= HIGH_WATER_BYTES and not exchange.complete and self._transport is not None:
+            self._transport.pause_reading()
+        exchange.news()
 
     def eof_received(self) -> bool:
         return False
@@ -225,52 +267,66 @@ class Connection(asyncio.Protocol):
         exchange = self._exchange
         if exchange is None or exchange.complete or exchange.error is not None:
             return
-        if exchange.status and not self._sized and exc is None:
+        if exchange.head is not None and not exchange.head.sized and exc is None:
             exchange.end_told = False
             exchange.complete = True  # a body without length ends with its connection (RFC 9112, 6.3)
-            exchange._wake()
         else:
-            self._fail(BrokenAnswerError("the server closed the connection before its answer was complete"))
+            exchange.error = BrokenAnswerError("the server closed the connection before its answer was complete")
+        exchange.news()
 
-    def _fail(self, error: BaseException) -> None:
-        exchange = self._exchange
-        if exchange is not None and exchange.error is None:
-            exchange.error = error
-            exchange._wake()
+    # httptools, while it parses
 
-    # httptools callbacks
-
-    def on_message_begin(self) -> None:
+    def message_begins(self) -> None:
         if self._exchange is not None and self._exchange.complete:
             raise _UnaskedAnswerError
-        self._headers = []
-        self._sized = False
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        name = name.lower()
-        if name in (b"content-length", b"transfer-encoding"):
-            self._sized = True
-        self._headers.append((name, value))
-
-    def on_headers_complete(self) -> None:
+    def head_complete(self) -> None:
         exchange = self._exchange
+        seen, begin = self._seen, self._head_from
+        end = seen.find(HEAD_END, begin) + len(HEAD_END)
+        if end < len(HEAD_END):
+            raise _StrangeHeadError
+        self._head_from = end
         status: int = self._parser.get_status_code()
         if exchange is not None and status >= 200:  # 1xx: another head follows
-            if status in (204, 304):
-                self._sized = True
-            exchange.status = status
-            exchange.headers = self._headers
+            exchange.head = AnswerHead(status, seen[begin:end])
             # Asked here: once the message is over the parser has forgotten it and says no.
             self._keep_alive = self._parser.should_keep_alive()
 
-    def on_body(self, body: bytes) -> None:
-        exchange = self._exchange
-        if exchange is not None and exchange._body(body) and self._transport is not None:
-            self._transport.pause_reading()
+    def message_complete(self) -> None:
+        if self._exchange is not None and self._exchange.head is not None:
+            self._exchange.complete = True
 
-    def on_message_complete(self) -> None:
-        exchange = self._exchange
-        if exchange is not None and exchange.status:
-            if exchange._buffered >= HIGH_WATER_BYTES:
-                self.resume_reading()  # it was paused for bytes that are all here now
-            exchange.complete = True
+    # own affairs
+
+    def _parse(self, exchange: Exchange, data: bytes) -> None:
+        first = not exchange.started
+        exchange.started = True
+        if first:
+            self._seen, self._head_from = data, 0
+        elif exchange.head is None:
+            self._seen += data
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            if not exchange.complete:
+                exchange.error = BrokenAnswerError(f"the answer is not HTTP/1.1 ({error})")
+            self.abort()  # behind a complete answer it is junk, which spoils the connection alone
+        if exchange.head is None:
+            if len(self._seen) > LONGEST_HEAD_BYTES and exchange.error is None:
+                exchange.error = BrokenAnswerError(f"the answer's head has more than {LONGEST_HEAD_BYTES} bytes")
+                self.abort()
+            return
+        self._seen = b""
+        if first and self._keep_alive and exchange.head.status == 200 and data.find(HEAD_END) == self._head_from - 4:
+            self._known = KnownHead.of(data, exchange.head)
+
+    def _body_goes_on(self, exchange: Exchange, data: bytes) -> None:
+        """Of an answer whose head was known: its length is all that tells where it ends."""
+        if len(data) > self._left:
+            data = data[: self._left]
+            self.abort()  # more than the answer: nobody asked for it
+        if data:
+            self._parts.append(data)
+        self._left -= len(data)
+        exchange.complete = not self._left

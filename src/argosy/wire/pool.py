@@ -53,21 +53,29 @@ class Pool:
         one. Should that not be reached, the server may have died of the request: BrokenAnswerError, not ConnectError.
         A request that may not go out twice (`may_resend`) gets a new connection at once.
         """
-        connection = self._take() if may_resend else None
-        if connection is None:
-            connection = await self._connect(connect_seconds)
-        else:
-            exchange = connection.send(head, body)
-            try:
-                return await _answered(exchange, started)
-            except BrokenAnswerError as error:
-                if exchange.started:
-                    raise
+        fresh, failure = not may_resend, None
+        while True:
+            connection = None if fresh else self._take()
+            if connection is None:
+                fresh = True
                 try:
                     connection = await self._connect(connect_seconds)
                 except ConnectError:
-                    raise error from None
-        return await _answered(connection.send(head, body), started)
+                    if failure is not None:
+                        raise failure from None
+                    raise
+            exchange = connection.send(head, body)
+            if started is not None:
+                started(exchange)
+            try:
+                await exchange.answer()
+            except BaseException as error:
+                exchange.close()
+                if fresh or exchange.started or not isinstance(error, BrokenAnswerError):
+                    raise
+                fresh, failure = True, error
+            else:
+                return exchange
 
     @property
     def target_prefix(self) -> str:
@@ -93,7 +101,11 @@ class Pool:
         else:
             self._idle.append(connection)
 
-    async def _connect(self, seconds: float) -> Connection:
+    def _connect(self, seconds: float) -> asyncio.Task[Connection]:
+        """In a task: its time limit needs one, and who asks may be a driven coroutine."""
+        return asyncio.get_running_loop().create_task(self._new_connection(seconds))
+
+    async def _new_connection(self, seconds: float) -> Connection:
         loop = asyncio.get_running_loop()
         target = self._proxy or self.origin
         pin = self._pins(self.origin) if self._secure and self._pins is not None else None
@@ -172,14 +184,3 @@ class _Tunnel(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if not self._made.done():
             self._made.set_exception(ConnectError("the proxy closed the connection"))
-
-
-async def _answered(exchange: Exchange, started: Callable[[Exchange], object] | None) -> Exchange:
-    if started is not None:
-        started(exchange)
-    try:
-        await exchange.head()
-    except BaseException:
-        exchange.close()
-        raise
-    return exchange

@@ -1,8 +1,9 @@
 """HTTP/1.1 as a server: an ASGI protocol on httptools that uvicorn runs (its `http` setting takes a class).
 
 Made for a relay, it differs from uvicorn's own in four ways: an answer's head and first bytes leave in one write; the
-task of a request is cancelled when its client leaves; nothing is scheduled per request but that task; and a head is
-bounded in size and time. uvicorn keeps what it is good at: listening, start, graceful stop. See docs/decisions/0004.
+task of a request is cancelled when its client leaves; nothing is scheduled per request but that task, and not even that
+where the application allows it (driven.py); and a head is bounded in size and time. uvicorn keeps what it is good at:
+listening, start, graceful stop. See docs/decisions/0004 and 0014.
 
 Owns the connection and the framing of requests and answers. Knows no route.
 """
@@ -16,13 +17,16 @@ import secrets
 import socket
 import urllib.parse
 from collections import deque
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, cast
 
 import httptools
 import uvicorn
 from uvicorn.server import ServerState
 
-from argosy.wire.request_cycle import STATUS_LINES, RequestCycle
+from argosy.wire.driven import Driven
+from argosy.wire.known_head import KnownHead
+from argosy.wire.request_cycle import STATUS_LINES, RequestCycle, RequestHead
 
 CLIENT_LEFT = "the client left"  # the message of the CancelledError that a request's task gets
 
@@ -35,12 +39,16 @@ DRAIN_SECONDS = 5.0  # how long the rest of a refused body is read and thrown aw
 LOOK_SECONDS = 5.0
 LONGEST_KNOWN_TARGET_BYTES = 256  # of request targets that are worth remembering
 
-_ASGI = {"version": "3.0", "spec_version": "2.3"}
+Handler = Callable[[RequestCycle], Coroutine[Any, Any, None]]
 _log = logging.getLogger("argosy.wire")
 
 
 class HttpProtocol(asyncio.Protocol):
-    """One connection. Requests on it are answered one after another, in their order."""
+    """One connection. Requests on it are answered one after another, in their order.
+
+    The application may have `hot`: handlers of POST requests by their path, each a coroutine function that takes a
+    RequestCycle and is driven (driven.py). All else gets ASGI's calls, in a task.
+    """
 
     def __init__(
         self,
@@ -51,12 +59,13 @@ class HttpProtocol(asyncio.Protocol):
     ) -> None:
         self.loop = _loop or asyncio.get_running_loop()
         self._app = config.loaded_app
+        self._hot: Mapping[str, Handler] = getattr(self._app, "hot", {})
         self.state = server_state
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpRequestParser(self)
-        self._scheme = "http"
-        self._client: tuple[str, int] | None = None
-        self._server: tuple[str, int] | None = None
+        self.scheme = "http"
+        self.client: tuple[str, int] | None = None
+        self.server: tuple[str, int] | None = None
         self.closed = False
         self.write_paused = False
         self._writable: asyncio.Future[None] | None = None
@@ -67,19 +76,27 @@ class HttpProtocol(asyncio.Protocol):
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._head_bytes = 0
-        self._expects_continue = False
+        self._heads = 0  # that the parser has seen to their end
         self._reading: RequestCycle | None = None
+        self._known: KnownHead[RequestHead] | None = None
+        self._left = 0  # of its body, where its head was known
         # requests being answered: the first one now
         self._cycles: deque[RequestCycle] = deque()
         self._quiet_since = self.loop.time()  # when the last request ended, or the connection was made
         self._heard_at = self._quiet_since
         self._head_since: float | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._default_headers: list[tuple[bytes, bytes]] = []
+        self._default_lines = b""
 
     @property
-    def default_headers(self) -> list[tuple[bytes, bytes]]:
+    def default_lines(self) -> bytes:
         """What uvicorn adds to every answer: the date."""
-        return self.state.default_headers
+        headers = self.state.default_headers
+        if headers is not self._default_headers:  # once a second
+            self._default_headers = headers
+            self._default_lines = b"".join([b"%b: %b\r\n" % each for each in headers])
+        return self._default_lines
 
     # asyncio.Protocol
 
@@ -90,10 +107,10 @@ class HttpProtocol(asyncio.Protocol):
         if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         peer, own = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
-        self._client = (peer[0], peer[1]) if isinstance(peer, tuple) else None
-        self._server = (own[0], own[1]) if isinstance(own, tuple) else None
+        self.client = (peer[0], peer[1]) if isinstance(peer, tuple) else None
+        self.server = (own[0], own[1]) if isinstance(own, tuple) else None
         if transport.get_extra_info("sslcontext") is not None:
-            self._scheme = "https"
+            self.scheme = "https"
         self._timer = self.loop.call_later(LOOK_SECONDS, self._look_at_the_time)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -102,28 +119,37 @@ class HttpProtocol(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
         self.resume_writing()
-        for cycle in self._cycles:
-            cycle.wake()
+        cycles, self._cycles = self._cycles, deque()
+        for cycle in cycles:
             if cycle.task is not None:
                 cycle.task.cancel(CLIENT_LEFT)
-        self._cycles.clear()
+            cycle.wake()
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
         self._heard_at = self.loop.time()
-        if self._head_since is None and self._reading is None:
-            self._head_since, self._head_bytes = self.loop.time(), 0
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._read_on_without_upgrade(data[upgrade.args[0] :])
-        except (httptools.HttpParserError, httptools.HttpParserInvalidURLError) as error:
-            self._refuse(400, str(error) or "it is malformed")
-        if self._head_since is not None:
-            self._head_bytes += len(data)
-            if self._head_bytes > LONGEST_HEAD_BYTES:
-                self._refuse(431, f"its head has more than {LONGEST_HEAD_BYTES} bytes")
+        if self._left:
+            self._body_goes_on(data)
+        elif self._reading is not None or self._head_since is not None or self._cycles:
+            self._parse(data)
+        elif self._known is None or (found := self._known.body_of(data)) is None or found[1] < len(data) - found[0]:
+            heads = self._heads
+            self._parse(data)
+            if self._heads == heads + 1 and self._cycles and data.startswith(b"POST "):
+                head = self._cycles[0].head
+                if not head.expects_continue and not self._parser.should_upgrade():
+                    self._known = KnownHead.of(data, head)
+        else:
+            start, length = found
+            cycle = RequestCycle(self, self._known.meaning, length, keep_alive=not self._stopping)
+            self._cycles.append(cycle)
+            self._left = length
+            self._reading = cycle
+            self._body_goes_on(data[start:])
+        assert self._transport is not None
+        if self._cycles and self._cycles[0].task is None and not self._transport.is_closing():
+            self._start(self._cycles[0])  # not sooner: it may run to its end before this returns
 
     def eof_received(self) -> bool:
         return False
@@ -153,44 +179,40 @@ class HttpProtocol(asyncio.Protocol):
     def on_message_begin(self) -> None:
         self._url = b""
         self._headers = []
-        self._expects_continue = False
 
     def on_url(self, url: bytes) -> None:
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        name = name.lower()
-        if name == b"expect" and value.lower() == b"100-continue":
-            self._expects_continue = True
-        self._headers.append((name, value))
+        self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         self._head_since = None
         if self._reading is not None:
             return  # of a parser that only reads a body on
-        url = self._url
+        self._heads += 1
+        url, fields = self._url, dict(self._headers)
         path, raw_path, query = (_known_target if len(url) < LONGEST_KNOWN_TARGET_BYTES else _target)(url)
-        scope = {
-            "type": "http",
-            "asgi": _ASGI,
-            "http_version": self._parser.get_http_version(),
-            "server": self._server,
-            "client": self._client,
-            "scheme": self._scheme,
-            "method": self._parser.get_method().decode("ascii"),
-            "root_path": "",
-            "path": path,
-            "raw_path": raw_path,
-            "query_string": query,
-            "headers": self._headers,
-        }
-        cycle = self._reading = RequestCycle(self, scope)
-        cycle.continue_expected = self._expects_continue
-        # Asked here: once the message is over the parser has forgotten it and says no.
-        cycle.keep_alive = self._parser.should_keep_alive() and not self._stopping
+        head = RequestHead(
+            method=self._parser.get_method().decode("ascii"),
+            path=path,
+            raw_path=raw_path,
+            query=query,
+            http_version=self._parser.get_http_version(),
+            headers=self._headers,
+            fields=fields,
+            # Asked here: once the message is over the parser has forgotten it and says no.
+            keep_alive=self._parser.should_keep_alive(),
+            expects_continue=fields.get(b"expect", b"").lower() == b"100-continue",
+        )
+        length = fields.get(b"content-length")  # digits, or the parser had refused it
+        cycle = self._reading = RequestCycle(
+            self,
+            head,
+            int(length) if length is not None else None,
+            keep_alive=head.keep_alive and not self._stopping,
+        )
         self._cycles.append(cycle)
-        if len(self._cycles) == 1:
-            self._start(cycle)
 
     def on_body(self, body: bytes) -> None:
         cycle = self._reading
@@ -200,17 +222,8 @@ class HttpProtocol(asyncio.Protocol):
                 self._pause_reading()
 
     def on_message_complete(self) -> None:
-        if self._parser.should_upgrade():
-            return  # llhttp leaves the body to the other protocol: see _read_on_without_upgrade
-        cycle = self._reading
-        self._reading = None
-        if cycle is not None:
-            cycle.message_complete = True
-            cycle.wake()
-            if cycle.ended:
-                self._close_or_go_on(cycle)
-            elif len(self._cycles) > 1:
-                self._pause_reading()  # pipelined: read no more before the first is answered
+        if not self._parser.should_upgrade():  # else llhttp leaves the body to it: see _read_on_without_upgrade
+            self._body_complete()
 
     # the cycles
 
@@ -240,26 +253,74 @@ class HttpProtocol(asyncio.Protocol):
 
     # own affairs
 
+    def _body_complete(self) -> None:
+        cycle = self._reading
+        self._reading = None
+        if cycle is not None:
+            cycle.message_complete = True
+            cycle.wake()
+            if cycle.ended:
+                self._close_or_go_on(cycle)
+            elif len(self._cycles) > 1:
+                self._pause_reading()  # pipelined: read no more before the first is answered
+
+    def _parse(self, data: bytes) -> None:
+        if self._head_since is None and self._reading is None:
+            self._head_since, self._head_bytes = self.loop.time(), 0
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._read_on_without_upgrade(data[upgrade.args[0] :])
+        except (httptools.HttpParserError, httptools.HttpParserInvalidURLError) as error:
+            self._refuse(400, str(error) or "it is malformed")
+        if self._head_since is not None:
+            self._head_bytes += len(data)
+            if self._head_bytes > LONGEST_HEAD_BYTES:
+                self._refuse(431, f"its head has more than {LONGEST_HEAD_BYTES} bytes")
+
+    def _body_goes_on(self, data: bytes) -> None:
+        """Of a request whose head was known: its length is all that tells where it ends."""
+        rest = data[self._left :]
+        if rest:
+            data = data[: self._left]
+        self._left -= len(data)
+        if data:
+            self.on_body(data)
+        if not self._left:
+            self._body_complete()
+            if rest:
+                self.data_received(rest)
+
     def _start(self, cycle: RequestCycle) -> None:
         self.state.total_requests += 1
-        cycle.task = self.loop.create_task(self._run(cycle))
-        self.state.tasks.add(cycle.task)
+        handler = self._hot.get(cycle.head.path) if cycle.head.method == "POST" else None
+        if handler is not None:
+            driven = cycle.task = Driven(handler(cycle), functools.partial(self._over, cycle))
+            self.state.tasks.add(driven)  # type: ignore[arg-type]  # uvicorn counts and cancels what is there
+            driven.go_on()
+        else:
+            cycle.task = self.loop.create_task(self._run(cycle))
+            self.state.tasks.add(cycle.task)
 
     async def _run(self, cycle: RequestCycle) -> None:
+        failure = None
         try:
-            await self._app(cycle.scope, cycle.receive, cycle.send)
+            await self._app(cycle.scope(), cycle.receive, cycle.send)
         except asyncio.CancelledError:
             pass  # its client has left, or the server ends: nobody waits for this task
-        except Exception:  # noqa: BLE001  the last line of defence: the connection must not hang for a fault of ours
-            _log.exception("a request failed by a fault in Argosy")
+        except Exception as error:  # noqa: BLE001  the last line of defence: the connection must not hang for a fault of ours
+            failure = error
+        self._over(cycle, failure)
+
+    def _over(self, cycle: RequestCycle, failure: BaseException | None) -> None:
+        """A request's coroutine has come to its end."""
+        self.state.tasks.discard(cycle.task)
+        if failure is not None and not isinstance(failure, asyncio.CancelledError):
+            _log.error("a request failed by a fault in Argosy", exc_info=failure)
             if not cycle.started:
                 body = _envelope("Argosy failed on this request; its log has the details.", "server_error")
-                headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
-                await cycle.send({"type": "http.response.start", "status": 500, "headers": headers})
-                await cycle.send({"type": "http.response.body", "body": body})
-        finally:
-            assert cycle.task is not None
-            self.state.tasks.discard(cycle.task)
+                cycle.keep_alive = False
+                cycle.answer(500, b"content-type: application/json\r\n", body)
         if not cycle.ended and not self.closed:
             assert self._transport is not None
             self._transport.close()  # an answer that stopped in the middle: its reader must not take it for whole
@@ -270,8 +331,8 @@ class HttpProtocol(asyncio.Protocol):
         if not cycle.keep_alive or self._stopping:
             if self._transport is not None:
                 self._transport.close()
-        elif self._cycles:
-            self._start(self._cycles[0])
+        elif self._cycles:  # pipelined: in a turn of its own, as answers at once would lie on top of each other
+            self.loop.call_soon(self._start, self._cycles[0])
         else:
             self.resume_reading()
 
