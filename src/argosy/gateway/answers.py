@@ -27,14 +27,13 @@ from argosy.gateway.reply import Reply
 from argosy.gateway.time_limits import CLIENT_TOO_SLOW, TimeLimits
 from argosy.protocol.openai import is_json, is_whole_event, usage_of
 from argosy.protocol.peek import Generation
-from argosy.protocol.surfaces import surface_of
 from argosy.protocol.traits import EngineTraits
 from argosy.registry.records import Replica
 from argosy.wire.connection import AnswerHead, Exchange
 from argosy.wire.sse import EventFramer
 
 HELD_BYTES = 1024 * 1024  # a plain answer up to this size is sent only when it is whole
-ENDING_BYTES = 8192  # of a stream, in which its usage and [DONE] are looked for
+ENDING_BYTES = 4096  # of a stream, in which its usage and [DONE] are looked for
 LAST_WORDS_SECONDS = 0.2  # for the error event of a stream that is cut, whose client may not be reading
 JSON = b"application/json"
 _LINES = b"content-type: %b\r\nx-request-id: %b\r\nserver-timing: %b\r\n"
@@ -58,7 +57,7 @@ class Answers:
     ) -> None:
         framer = EventFramer()
         events, shown = await _first(exchange, framer, hold)
-        first, surface = events, surface_of(call.path)
+        first, surface = events, call.surface
         limits.answer_begins(call.cancel)
         call.status = exchange.status
         now = self._clock()
@@ -152,7 +151,7 @@ class Answers:
         if status >= 400:
             _check_input(call, replica.status.traits, data)
             _check_refusal(status, content_type, data)
-            data = surface_of(call.path).in_own_words(data, status)
+            data = call.surface.in_own_words(data, status)
             if (retry_after := head.header(b"retry-after")) is not None:
                 more = b"retry-after: %b\r\n" % retry_after
         call.status = status
@@ -162,7 +161,7 @@ class Answers:
         call.answered_at = now
         if finished:
             reply.answer(status, lines, data)
-            call.usage = surface_of(call.path).usage_of(data)
+            call.usage = call.surface.usage_of(data)
             return
         length = head.header(b"content-length")
         reply.begin(status, lines, int(length) if length is not None else None)

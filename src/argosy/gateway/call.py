@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from argosy.protocol.openai import Usage
 from argosy.protocol.peek import NOTHING, Peek
+from argosy.protocol.surfaces import OPENAI, Surface
 from argosy.registry.records import Deployment
 
 # https://www.w3.org/TR/server-timing/, in milliseconds
@@ -34,6 +35,7 @@ class Call:
     model: str = ""  # as the client sent it
     stream: bool = False
     body: bytes = b""  # as the engine is to get it; b"" at the end
+    surface: Surface = OPENAI
     found: Peek = NOTHING  # what was seen in the body
     deployment: Deployment | None = None
     replica: str = ""

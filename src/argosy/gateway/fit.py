@@ -5,7 +5,7 @@ Pure: what an engine serves and overlooks is told by its replica's status.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 from argosy.errors import BadRequestError, NotFoundError
 from argosy.protocol.peek import Peek
@@ -21,7 +21,7 @@ _WITH_VALUES = {
 }
 
 
-def check_fit(path: str, found: Peek, name: str, status: ReplicaStatus, others: Iterable[Deployment]) -> None:
+def check_fit(path: str, found: Peek, name: str, status: ReplicaStatus, others: Mapping[str, Deployment]) -> None:
     """Raises NotFoundError for a path, BadRequestError for a field. `others`: who may serve that path instead."""
     if status.paths and path not in status.paths:
         raise NotFoundError(_not_served(path, name, status, others), param="model", code="path_not_served")
@@ -39,8 +39,10 @@ def check_fit(path: str, found: Peek, name: str, status: ReplicaStatus, others: 
                 )
 
 
-def _not_served(path: str, name: str, status: ReplicaStatus, others: Iterable[Deployment]) -> str:
-    serving = [each for each in others if any(path in replica.status.paths for replica in each.replicas.values())]
+def _not_served(path: str, name: str, status: ReplicaStatus, others: Mapping[str, Deployment]) -> str:
+    serving = [
+        each for each in others.values() if any(path in replica.status.paths for replica in each.replicas.values())
+    ]
     instead = "no deployment does; one with engine command or remote may, by its `paths`"
     if serving:
         instead = ", ".join(_described(each) for each in serving) + (" does" if len(serving) == 1 else " do")

@@ -75,7 +75,7 @@ class OpenAISurface:
         turn: Turn | None = None
         comments: Comments | None = None
         reply: Reply = request
-        surface = surface_of(path)
+        surface = call.surface = surface_of(path)
         try:
             call.request_id = self.request_id(fields.get(b"x-request-id", b""))
             client = call.client = self._addresses.of(request.client, head.headers)
@@ -93,7 +93,9 @@ class OpenAISurface:
                 turn.begin()
             if b"x-request-timeout" in fields:
                 call.deadline = call.arrived_at + _allowed_seconds(fields[b"x-request-timeout"])
-            body = await self._body(request)
+            body = request.take()
+            if not request.message_complete or len(body) > self._max_body_bytes:
+                body = await self._rest_of_body(request, body)
             call.read_at = self._clock()
             found = call.found = peek(path, body)
             model = call.model = found.model or ""
@@ -103,7 +105,8 @@ class OpenAISurface:
                 principal.models is not None and not principal.may_use(model, deployment.record.name)
             ):
                 raise self.unknown(model, principal)
-            call.body = shaped(deployment.record, path, found, body)
+            record = deployment.record
+            call.body = body if record.shaping is None else shaped(record, path, found, body)
             if call.stream and fields.get(b"x-wait-comments", b"").lower() == b"true" and surface is OPENAI:
                 reply = comments = Comments(request, call.request_id, self._comment_seconds)
             assert request.task is not None
@@ -131,22 +134,20 @@ class OpenAISurface:
     def _refuse(self, call: Call, reply: Reply, error: RequestError, status: int) -> None:
         if not call.started:
             call.status = status
-            answer_error(reply, error, call.request_id, call.refusal_begins(self._clock()), surface_of(call.path))
+            answer_error(reply, error, call.request_id, call.refusal_begins(self._clock()), call.surface)
 
-    async def _body(self, request: RequestCycle) -> bytes:
+    async def _rest_of_body(self, request: RequestCycle, begun: bytes) -> bytes:
+        """All of it. Raises TooLargeError as soon as it is known to be too large."""
         limit = self._max_body_bytes
         if request.length is not None and request.length > limit:
             raise self._too_large(request.length)
-        body = request.take()
-        if request.message_complete:
-            return body
-        parts, size = [body], len(body)
-        while not request.message_complete:
+        parts, size = [begun], len(begun)
+        while size <= limit and not request.message_complete:
             await request.more()
             parts.append(request.take())
             size += len(parts[-1])
-            if size > limit:
-                raise self._too_large(size)
+        if size > limit:
+            raise self._too_large(size)
         return b"".join(parts)
 
     def _too_large(self, size: int) -> TooLargeError:

@@ -17,9 +17,9 @@ from argosy.gateway.call import Call
 from argosy.gateway.fit import check_fit
 from argosy.gateway.outgoing import outgoing
 from argosy.gateway.reply import Reply
-from argosy.gateway.time_limits import REQUEST_TIMEOUT, TimeKeeper
+from argosy.gateway.time_limits import REQUEST_TIMEOUT, TimeKeeper, TimeLimits
 from argosy.gateway.upstreams import Upstreams
-from argosy.registry.records import Replica
+from argosy.registry.records import Deployment, Replica
 from argosy.registry.registry import Registry
 from argosy.wire.connection import Exchange
 
@@ -51,29 +51,21 @@ class Relay:
         """Serves one request. Raises a RequestError only while nothing has been sent to the client."""
         assert call.deployment is not None
         deployment = call.deployment
-        fit = self._check_fit(call, next(iter(deployment.replicas.values()), None))
+        known = next(iter(deployment.replicas.values()), None)  # all of a deployment have one engine
+        if known is not None:
+            check_fit(call.path, call.found, known.deployment, known.status, self._registry.deployments)
         tried: list[tuple[Replica, int]] = []
         taken = 0  # how many engines may have had it and failed
-        queue_until, limit = self._clock() + deployment.record.timeouts.queue, "timeouts.queue"
-        if call.deadline < queue_until:
-            queue_until, limit = call.deadline, REQUEST_TIMEOUT
         while True:
-            lease = self._dispatcher.lease_now(deployment, _HINT, tried)
-            if lease is None:
-                began = self._clock()
-                try:
-                    seconds = max(0.0, queue_until - began)
-                    lease = await self._dispatcher.lease(
-                        deployment, _HINT, tried, seconds=seconds, limit=limit, principal=call.principal
-                    )
-                finally:
-                    call.queued_seconds += self._clock() - began
+            lease = self._dispatcher.lease_now(deployment, _HINT, tried) or await self._lease(call, deployment, tried)
             replica = lease.replica
             call.replica = replica.id
             call.attempts += 1
             call.leased_at = self._clock()
             try:
-                fit = fit or self._check_fit(call, replica)
+                if known is None:
+                    known = replica
+                    check_fit(call.path, call.found, known.deployment, known.status, self._registry.deployments)
                 await self._attempt(call, lease, reply, may_resend=not taken)
                 return
             except ConnectError as error:
@@ -94,19 +86,25 @@ class Relay:
                 raise failure
             self._registry.count_retry(replica)
 
-    def _check_fit(self, call: Call, replica: Replica | None) -> bool:
-        """Whether a replica is known, which then can do what is asked for: all of a deployment have one engine."""
-        if replica is None:
-            return False
-        others = self._registry.deployments.values()
-        check_fit(call.path, call.found, replica.deployment, replica.status, others)
-        return True
+    async def _lease(self, call: Call, deployment: Deployment, tried: list[tuple[Replica, int]]) -> Lease:
+        """Waits in line for one."""
+        queue_until, limit = call.read_at + deployment.record.timeouts.queue, "timeouts.queue"
+        if call.deadline < queue_until:
+            queue_until, limit = call.deadline, REQUEST_TIMEOUT
+        began = self._clock()
+        seconds = max(0.0, queue_until - began)
+        try:
+            return await self._dispatcher.lease(
+                deployment, _HINT, tried, seconds=seconds, limit=limit, principal=call.principal
+            )
+        finally:
+            call.queued_seconds += self._clock() - began
 
     async def _attempt(self, call: Call, lease: Lease, reply: Reply, *, may_resend: bool) -> None:
         replica = lease.replica
         timeouts = lease.deployment.record.timeouts
         sent = outgoing(call, replica.status)
-        limits = self._time_keeper.limits(timeouts, replica.id, stream=call.stream, deadline=call.deadline)
+        limits = TimeLimits(self._time_keeper, timeouts, replica.id, stream=call.stream, deadline=call.deadline)
         exchange: Exchange | None = None
         try:
             upstream = self._upstreams.of(replica)

@@ -158,9 +158,11 @@ class EndRepair:
         return events if self._before is None else self._before(events)
 
     def _ended(self, events: bytes) -> bytes:
+        finished, counted = self._said_in(events[-LATEST_BYTES:])
+        if finished and counted:
+            return events  # as nearly all
         latest = b"".join(self._latest) + events
-        finished = b'"finish_reason":"' in latest or b'"finish_reason": "' in latest
-        counted = not self._wants_usage or b'"usage":{' in latest or b'"usage": {' in latest
+        finished, counted = self._said_in(latest)
         if finished and counted:
             return events
         at = events.rfind(b"data:")
@@ -171,6 +173,13 @@ class EndRepair:
         if not counted:
             added += _event(head, [], _estimate(self._events - 1))  # [DONE] was counted too
         return events[:at] + added + events[at:]
+
+    def _said_in(self, events: bytes) -> tuple[bool, bool]:
+        """Whether they say why the answer ended, and the usage, should that be wanted."""
+        return (
+            b'"finish_reason":"' in events or b'"finish_reason": "' in events,
+            not self._wants_usage or b'"usage":{' in events or b'"usage": {' in events,
+        )
 
 
 def counted_together(counts: dict[int, _Object], choices_each: int) -> _Object:

@@ -37,8 +37,10 @@ class TimeLimits:
     )
 
     def __init__(
-        self, keeper: TimeKeeper, timeouts: Timeouts, replica: str, now: float, *, stream: bool, deadline: float
+        self, keeper: TimeKeeper, timeouts: Timeouts, replica: str, *, stream: bool, deadline: float = math.inf
     ) -> None:
+        """`deadline`: when the client's own limit runs out."""
+        now = time.monotonic()
         self._keeper = keeper
         self._timeouts = timeouts
         self._replica = replica
@@ -55,7 +57,10 @@ class TimeLimits:
     def watch(self, exchange: Exchange) -> None:
         """From here to `stop`, this exchange is failed when a limit runs out."""
         self._exchange = exchange
-        self._keeper.add(self)
+        keeper = self._keeper
+        keeper.running.add(self)
+        if keeper.asleep:
+            keeper.look_later()
 
     def answer_begins(self, cancel: Callable[[str], object]) -> None:
         """The client's head goes out: idle counts now, and from here on the client may hold us up.
@@ -72,7 +77,7 @@ class TimeLimits:
         )
 
     def stop(self) -> None:
-        self._keeper.remove(self)
+        self._keeper.running.discard(self)
 
     def look(self, now: float) -> None:
         """Fails the exchange if its time is over."""
@@ -97,27 +102,23 @@ class TimeLimits:
 
 
 class TimeKeeper:
-    """Looks at all limits that run; sleeps while none does."""
+    """Looks at all limits that run (they enter and leave themselves: one step less on every request); sleeps while none
+    does."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._running: set[TimeLimits] = set()
-        self._timer: asyncio.TimerHandle | None = None
+        self.running: set[TimeLimits] = set()
+        self.asleep = True
 
-    def limits(self, timeouts: Timeouts, replica: str, *, stream: bool, deadline: float = math.inf) -> TimeLimits:
-        """`deadline`: when the client's own limit runs out."""
-        return TimeLimits(self, timeouts, replica, time.monotonic(), stream=stream, deadline=deadline)
-
-    def add(self, limits: TimeLimits) -> None:
-        self._running.add(limits)
-        if self._timer is None:
-            self._timer = self._loop.call_later(LOOK_SECONDS, self._look)
-
-    def remove(self, limits: TimeLimits) -> None:
-        self._running.discard(limits)
+    def look_later(self) -> None:
+        self.asleep = False
+        self._loop.call_later(LOOK_SECONDS, self._look)
 
     def _look(self) -> None:
         now = time.monotonic()
-        for limits in list(self._running):
+        for limits in list(self.running):
             limits.look(now)
-        self._timer = self._loop.call_later(LOOK_SECONDS, self._look) if self._running else None
+        if self.running:
+            self.look_later()
+        else:
+            self.asleep = True

@@ -19,32 +19,34 @@ from argosy.wire.known_head import HEAD_END, KnownHead
 HIGH_WATER_BYTES = 256 * 1024  # unread bytes of an answer at which we stop reading from its socket
 LONGEST_HEAD_BYTES = 256 * 1024
 COPIED_BYTES = 8192  # of a request's body, up to which it is put behind its head; a longer one is sent beside it
-_SIZED = re.compile(rb"\r\n(?:content-length|transfer-encoding):", re.IGNORECASE)
+_FRAMING = re.compile(rb"\r\n(content-length|transfer-encoding):", re.IGNORECASE)
 
 
 class AnswerHead:
-    """Status and headers of an answer. `sized`: it tells where its body ends."""
+    """Status and headers of an answer. `sized`: it tells where its body ends, and with `chunked` by chunks."""
 
-    __slots__ = ("_bytes", "content_type", "sized", "status")
+    __slots__ = ("bytes", "chunked", "content_type", "sized", "status")
 
     def __init__(self, status: int, head: bytes) -> None:
+        framing = [each.lower() for each in _FRAMING.findall(head)]
         self.status = status
-        self._bytes = head
-        self.sized = status in (204, 304) or _SIZED.search(head) is not None
+        self.bytes = head
+        self.sized = bool(framing) or status in (204, 304)
+        self.chunked = b"transfer-encoding" in framing
         self.content_type = self.header(b"content-type")
 
     def header(self, name: bytes) -> bytes | None:
         """The first with that name, which is given in lower case."""
-        lower = self._bytes.lower()
+        lower = self.bytes.lower()
         at = lower.find(b"\r\n%b:" % name)
         if at < 0:
             return None
         start = at + len(name) + 3
-        return self._bytes[start : self._bytes.find(b"\r\n", start)].strip()
+        return self.bytes[start : self.bytes.find(b"\r\n", start)].strip()
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         """All of them, names in lower case."""
-        lines = self._bytes.split(b"\r\n")[1:-2]
+        lines = self.bytes.split(b"\r\n")[1:-2]
         return [(name.lower(), value.strip()) for name, _, value in (line.partition(b":") for line in lines)]
 
 
@@ -177,6 +179,7 @@ class Connection(asyncio.Protocol):
         "_head_from",
         "_keep_alive",
         "_known",
+        "_last",
         "_left",
         "_loop",
         "_on_idle",
@@ -198,6 +201,7 @@ class Connection(asyncio.Protocol):
         self._seen = b""  # of an answer, up to the end of its head
         self._head_from = 0  # where in it the head begins, behind those of 1xx
         self._keep_alive = False
+        self._last: AnswerHead | None = None
         self._known: KnownHead[AnswerHead] | None = None
         self._left = 0  # of the body, where the head was known
         self.closed = False
@@ -289,7 +293,10 @@ class Connection(asyncio.Protocol):
         self._head_from = end
         status: int = self._parser.get_status_code()
         if exchange is not None and status >= 200:  # 1xx: another head follows
-            exchange.head = AnswerHead(status, seen[begin:end])
+            said, last = seen[begin:end], self._last
+            if last is None or last.bytes != said:  # else it says what the one before said, status and all
+                last = self._last = AnswerHead(status, said)
+            exchange.head = last
             # Asked here: once the message is over the parser has forgotten it and says no.
             self._keep_alive = self._parser.should_keep_alive()
 
@@ -318,8 +325,10 @@ class Connection(asyncio.Protocol):
                 self.abort()
             return
         self._seen = b""
-        if first and self._keep_alive and exchange.head.status == 200 and data.find(HEAD_END) == self._head_from - 4:
-            self._known = KnownHead.of(data, exchange.head)
+        head = exchange.head
+        learnable = self._keep_alive and not head.chunked and head.status == 200
+        if first and learnable and data.startswith(head.bytes):
+            self._known = KnownHead.of(data, head)
 
     def _body_goes_on(self, exchange: Exchange, data: bytes) -> None:
         """Of an answer whose head was known: its length is all that tells where it ends."""

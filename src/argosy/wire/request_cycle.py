@@ -102,6 +102,11 @@ class RequestCycle:
         self.unread += len(data)
         self.wake()
 
+    def whole_body(self, data: bytes) -> None:
+        """All of it at once, before anybody waits for it."""
+        self._parts.append(data)
+        self.message_complete = True
+
     def wake(self) -> None:
         if self._news is not None:
             self._news.fire()

@@ -144,9 +144,11 @@ class HttpProtocol(asyncio.Protocol):
             start, length = found
             cycle = RequestCycle(self, self._known.meaning, length, keep_alive=not self._stopping)
             self._cycles.append(cycle)
-            self._left = length
-            self._reading = cycle
-            self._body_goes_on(data[start:])
+            if length == len(data) - start:
+                cycle.whole_body(data[start:])
+            else:
+                self._left, self._reading = length, cycle
+                self._body_goes_on(data[start:])
         assert self._transport is not None
         if self._cycles and self._cycles[0].task is None and not self._transport.is_closing():
             self._start(self._cycles[0])  # not sooner: it may run to its end before this returns
@@ -333,7 +335,7 @@ class HttpProtocol(asyncio.Protocol):
                 self._transport.close()
         elif self._cycles:  # pipelined: in a turn of its own, as answers at once would lie on top of each other
             self.loop.call_soon(self._start, self._cycles[0])
-        else:
+        elif self._reading_paused:
             self.resume_reading()
 
     def _read_on_without_upgrade(self, rest: bytes) -> None:
