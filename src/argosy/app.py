@@ -90,11 +90,13 @@ def compose_gateway(
     clock: Callable[[], float] = time.monotonic,
     draw: Callable[[], float] = random.random,
     comment_seconds: float = 15.0,
+    batch: int = 64,
 ) -> Gateway:
     """The gateway's objects; call it where its event loop runs. `variables`: for remotes' keys and proxies.
-    `comment_seconds`: between two signs of life for a stream that waits.
+    `comment_seconds`: between two signs of life for a stream that waits. `batch`: ended calls that are counted at once.
 
-    `on_end` gets every call when it is over, `on_visit` every other request, `on_table` every new table of the fleet.
+    `on_end` gets every call when it is over and counted, `on_visit` every other request, `on_table` every new table of
+    the fleet.
     """
     from argosy.dispatch.dispatcher import Dispatcher  # noqa: PLC0415
     from argosy.gateway.admin import FleetSurface  # noqa: PLC0415
@@ -128,11 +130,8 @@ def compose_gateway(
     throughput = Throughput(clock)
     requests = RequestMetrics()
 
-    ledger = Ledger(throughput.ended, requests.ended)
-
-    def ended(call: Call) -> None:
-        ledger.ended(call)
-        on_end(call)
+    readers = [throughput.ended, requests.ended, on_end]
+    ledger = Ledger(asyncio.get_running_loop(), readers, batch=batch)
 
     def rates() -> Mapping[str, float]:
         ledger.settle()
@@ -159,7 +158,7 @@ def compose_gateway(
             max_body_bytes=settings.max_body_bytes,
             comment_seconds=comment_seconds,
             clock=clock,
-            on_end=ended,
+            on_end=ledger.ended,
         ),
         fleet=FleetSurface(
             registry=registry,
@@ -237,6 +236,7 @@ async def _serve_gateway(
             for task in beside:
                 task.cancel()
     finally:
+        gateway.ledger.settle()
         access_log.flush()
         _forget_own_record(folder, record)
     return 0

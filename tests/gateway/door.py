@@ -87,6 +87,7 @@ class Door:
             on_visit=self.visits.append,
             on_table=self.tables.append,
             comment_seconds=comment_seconds,
+            batch=1,
         )
         self.registry = self.gateway.registry
         self.dispatcher = self.gateway.fleet.dispatcher

@@ -74,7 +74,7 @@ class Gateway:
         self.gatekeeper = gatekeeper
         self._upstreams = upstreams
         self._prober = prober
-        self._ledger = ledger
+        self.ledger = ledger
         self._addresses = addresses
         self._cors = cors
         self.fleet = fleet
@@ -112,7 +112,6 @@ class Gateway:
                 now = self._clock()
                 self.registry.sweep(now, due)
                 self._prober.tend()
-                self._ledger.settle()
                 self._upstreams.forget(self.registry.replicas)
                 self.fleet.orders.forget(self.registry.replicas)
                 due = now + SWEEP_SECONDS

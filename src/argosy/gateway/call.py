@@ -42,6 +42,7 @@ class Call:
     attempts: int = 0
     read_at: float = 0.0  # when its body was here
     leased_at: float = 0.0  # when the last attempt got its replica
+    queue_until: float = 0.0  # how long it may wait in line, once it has to
     queued_seconds: float = 0.0  # in line for a replica
     failed_seconds: float = 0.0  # in attempts that failed and were left for another
     gateway_seconds: float = 0.0  # our own share of the wait for an answer (docs/reference/metrics.md)

@@ -97,16 +97,7 @@ class OpenAISurface:
             if not request.message_complete or len(body) > self._max_body_bytes:
                 body = await self._rest_of_body(request, body)
             call.read_at = self._clock()
-            found = call.found = peek(path, body)
-            model = call.model = found.model or ""
-            call.stream = found.stream is True and path in STREAMED
-            deployment = call.deployment = self._registry.find(model)
-            if deployment is None or (
-                principal.models is not None and not principal.may_use(model, deployment.record.name)
-            ):
-                raise self.unknown(model, principal)
-            record = deployment.record
-            call.body = body if record.shaping is None else shaped(record, path, found, body)
+            self._look_into(call, body, principal)
             if call.stream and fields.get(b"x-wait-comments", b"").lower() == b"true" and surface is OPENAI:
                 reply = comments = Comments(request, call.request_id, self._comment_seconds)
             assert request.task is not None
@@ -130,6 +121,19 @@ class OpenAISurface:
             call.body, call.found, call.cancel = b"", NOTHING, over
             call.ended_at = self._clock()
             self._on_end(call)
+
+    def _look_into(self, call: Call, body: bytes, principal: Principal) -> None:
+        """What is asked, of which deployment, and what its engines are to get. Raises RequestError."""
+        found = call.found = peek(call.path, body)
+        model = call.model = found.model or ""
+        call.stream = found.stream is True and call.path in STREAMED
+        deployment = call.deployment = self._registry.find(model)
+        if deployment is None or (
+            principal.models is not None and not principal.may_use(model, deployment.record.name)
+        ):
+            raise self.unknown(model, principal)
+        record = deployment.record
+        call.body = body if record.shaping is None else shaped(record, call.path, found, body)
 
     def _refuse(self, call: Call, reply: Reply, error: RequestError, status: int) -> None:
         if not call.started:

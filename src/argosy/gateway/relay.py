@@ -88,11 +88,11 @@ class Relay:
 
     async def _lease(self, call: Call, deployment: Deployment, tried: list[tuple[Replica, int]]) -> Lease:
         """Waits in line for one."""
-        queue_until, limit = call.read_at + deployment.record.timeouts.queue, "timeouts.queue"
-        if call.deadline < queue_until:
-            queue_until, limit = call.deadline, REQUEST_TIMEOUT
         began = self._clock()
-        seconds = max(0.0, queue_until - began)
+        if not call.queue_until:
+            call.queue_until = min(call.deadline, began + deployment.record.timeouts.queue)
+        limit = REQUEST_TIMEOUT if call.queue_until == call.deadline else "timeouts.queue"
+        seconds = max(0.0, call.queue_until - began)
         try:
             return await self._dispatcher.lease(
                 deployment, _HINT, tried, seconds=seconds, limit=limit, principal=call.principal
