@@ -34,6 +34,7 @@ from argosy.wire.sse import EventFramer
 
 HELD_BYTES = 1024 * 1024  # a plain answer up to this size is sent only when it is whole
 ENDING_BYTES = 4096  # of a stream, in which its usage and [DONE] are looked for
+TELL_SECONDS = 0.25  # between two words of a stream's events to who counts them for the replica
 LAST_WORDS_SECONDS = 0.2  # for the error event of a stream that is cut, whose client may not be reading
 JSON = b"application/json"
 _LINES = b"content-type: %b\r\nx-request-id: %b\r\nserver-timing: %b\r\n"
@@ -46,7 +47,8 @@ OnEvents = Callable[[str, int], None]
 
 
 class Answers:
-    """`clock`: monotonic seconds; `on_events` hears of every replica's events as they come."""
+    """`clock`: monotonic seconds; `on_events` hears of every replica's events soon after they came, but for the last of
+    each stream: those are its call's `untold_events`."""
 
     def __init__(self, clock: Callable[[], float], on_events: OnEvents) -> None:
         self._clock = clock
@@ -68,12 +70,10 @@ class Answers:
         try:
             while not exchange.finished:
                 if events:
-                    if shown:
-                        if reply.paused:
-                            await reply.writable()
-                        reply.write(shown)
+                    if shown and not reply.write(shown):
+                        await reply.writable()
                     before_last, last = last, events
-                    self._count(call, shown)
+                    self._count(call, shown, exchange.active_at)
                 data = await exchange.read()
                 events = framer.feed(data) if data else b""
                 shown = hold(events) if hold is not None else events
@@ -87,25 +87,29 @@ class Answers:
             if not (done or exchange.end_told):
                 raise BrokenAnswerError(f"the engine closed the connection before {surface.end}")
         except (BrokenAnswerError, UpstreamTimeoutError) as error:
-            await _end(reply, surface.error_event(named(error, replica)))
+            reply.end(surface.error_event(named(error, replica)))
             raise
         except asyncio.CancelledError as cancelled:
             # The client has left (then this goes nowhere) or does not read, or the gateway is stopped.
             why = limits.too_slow() if cancelled.args == (CLIENT_TOO_SLOW,) else stopping()
             await asyncio.get_running_loop().create_task(_last_words(reply, surface.error_event(why)))
             raise
-        self._count(call, shown)
+        self._count(call, shown, exchange.active_at)
         if not done:
             shown += surface.closing if hold is None else hold(surface.closing)
         call.usage = surface.usage_of_stream(first, ending)
         if isinstance(hold, ChoiceRepair):
             call.usage = hold.usage or call.usage
-        await _end(reply, shown)
+        reply.end(shown)
 
-    def _count(self, call: Call, events: bytes) -> None:
+    def _count(self, call: Call, events: bytes, now: float) -> None:
         count = events.count(b"\n") // 2  # a line and a blank one; quicker than looking for both together
         call.events += count
-        self._on_events(call.replica, count)
+        call.untold_events += count
+        if now - call.told_at >= TELL_SECONDS:
+            call.told_at = now
+            self._on_events(call.replica, call.untold_events)
+            call.untold_events = 0
 
     async def assembled(self, call: Call, exchange: Exchange, reply: Reply, *, hold: Hold | None) -> None:
         """A stream as the plain answer that the client wants."""
@@ -114,7 +118,7 @@ class Answers:
         while data := await exchange.read():
             events = framer.feed(data)
             shown = hold(events) if hold is not None else events
-            self._count(call, shown)
+            self._count(call, shown, exchange.active_at)
             assembler.feed(shown)
         assembler.feed(framer.tail)
         status = 200
@@ -167,23 +171,17 @@ class Answers:
         reply.begin(status, lines, int(length) if length is not None else None)
         limits.answer_begins(call.cancel)
         while not exchange.finished:
-            if reply.paused:
+            if not reply.write(data):
                 await reply.writable()
-            reply.write(data)
             data = await exchange.read()
-        await _end(reply, data)
-
-
-async def _end(reply: Reply, data: bytes) -> None:
-    if reply.paused:
-        await reply.writable()
-    reply.end(data)
+        reply.end(data)
 
 
 async def _last_words(reply: Reply, event: bytes) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(LAST_WORDS_SECONDS):
-            await _end(reply, event)
+            await reply.writable()
+            reply.end(event)
 
 
 async def _first(exchange: Exchange, framer: EventFramer, hold: Hold | None) -> tuple[bytes, bytes]:

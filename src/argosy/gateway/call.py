@@ -50,6 +50,8 @@ class Call:
     ended_at: float = 0.0
     status: int = 0  # of our answer; 499: the client left before it had one
     events: int = 0  # of the engine's stream, passed on or assembled
+    untold_events: int = 0  # of those, not counted for the replica yet
+    told_at: float = 0.0  # when they were last
     error: str = ""  # what went wrong, also after the answer had begun
     usage: Usage | None = None
     cancel: Callable[[str], object] = over  # ends the request's coroutine where it waits; takes the reason

@@ -40,20 +40,16 @@ class Comments:
         else:
             self._reply.begin(status, lines, length)
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes) -> bool:
         if self._refused:
             self._refusal.append(data)
-        else:
-            self._reply.write(data)
+            return True
+        return self._reply.write(data)
 
     def end(self, data: bytes = b"") -> None:
         if self._refused:
             data = b"data: " + b"".join([*self._refusal, data]) + b"\n\ndata: [DONE]\n\n"
         self._reply.end(data)
-
-    @property
-    def paused(self) -> bool:
-        return self._reply.paused
 
     async def writable(self) -> None:
         await self._reply.writable()
@@ -68,5 +64,5 @@ class Comments:
                 self._committed = True
                 lines = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\nx-request-id: "
                 self._reply.begin(200, lines + self._request_id + b"\r\n")
-            if not self._reply.paused:
-                self._reply.write(COMMENT)
+            if not self._reply.write(COMMENT):
+                await self._reply.writable()

@@ -43,7 +43,7 @@ class Throughput:
         self._rings: dict[str, _Ring] = {}
 
     def streamed(self, replica: str, events: int) -> None:
-        """On every part of a stream."""
+        """On parts of a stream."""
         ring = self._rings.get(replica)
         if ring is None:
             ring = self._rings[replica] = _Ring()
@@ -51,8 +51,10 @@ class Throughput:
 
     def ended(self, call: Call) -> None:
         """On every request's end: one step for a short one, at most one for each second of the window."""
-        usage = call.usage
-        if usage is None or not usage.completion_tokens or not call.leased_at:
+        tokens, usage = call.untold_events, call.usage
+        if usage is not None:
+            tokens += usage.completion_tokens - call.events
+        if not tokens or not call.leased_at:
             return
         ring = self._rings.get(call.replica)
         if ring is None:
@@ -60,9 +62,9 @@ class Throughput:
         end = call.ended_at
         first, last = int(call.leased_at), int(end)
         if call.events or first == last:
-            ring.add(last, usage.completion_tokens - call.events)
+            ring.add(last, tokens)
             return
-        rate = usage.completion_tokens / (end - call.leased_at)
+        rate = tokens / (end - call.leased_at)
         for second in range(max(first, last - WINDOW_SECONDS), last + 1):
             ring.add(second, rate * (min(end, second + 1) - max(call.leased_at, second)))
 

@@ -47,7 +47,8 @@ class Line(Protocol):
 
     @property
     def default_lines(self) -> bytes: ...
-    def write(self, data: bytes) -> None: ...
+    @property
+    def write(self) -> Callable[[bytes], None]: ...
     async def writable(self) -> None: ...
     def resume_reading(self) -> None: ...
     def cycle_ended(self, cycle: RequestCycle) -> None: ...
@@ -138,11 +139,6 @@ class RequestCycle:
 
     # a handler answers
 
-    @property
-    def paused(self) -> bool:
-        """The client has not read enough of what was written: who writes much awaits `writable` first."""
-        return self._connection.write_paused
-
     async def writable(self) -> None:
         await self._connection.writable()
 
@@ -173,9 +169,14 @@ class RequestCycle:
             default = self._connection.default_lines
             self._begun = b"%b%b%bcontent-length: %d\r\n" % (line, lines, default, length)
 
-    def write(self, data: bytes) -> None:
-        """A part of the body."""
-        self._write(data, last=False)
+    def write(self, data: bytes) -> bool:
+        """A part of the body. Whether the client keeps up; if not, `writable` is to be awaited before the next part."""
+        connection = self._connection
+        if self._begun is None and self._chunked and data and not (connection.closed or self.ended):
+            connection.write(b"%x\r\n%b\r\n" % (len(data), data))  # nearly every part, in one step
+        else:
+            self._write(data, last=False)
+        return not connection.write_paused
 
     def end(self, data: bytes = b"") -> None:
         """The last part of it."""

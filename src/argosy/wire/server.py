@@ -67,6 +67,7 @@ class HttpProtocol(asyncio.Protocol):
         self.client: tuple[str, int] | None = None
         self.server: tuple[str, int] | None = None
         self.closed = False
+        self.write: Callable[[bytes], None]  # the transport's own, once there is one
         self.write_paused = False
         self._writable: asyncio.Future[None] | None = None
         self._reading_paused = False
@@ -102,6 +103,7 @@ class HttpProtocol(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's are none by type
+        self.write = self._transport.write
         self.state.connections.add(self)  # type: ignore[arg-type]  # uvicorn lists its own classes
         sock: socket.socket | None = transport.get_extra_info("socket")
         if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
@@ -228,10 +230,6 @@ class HttpProtocol(asyncio.Protocol):
             self._body_complete()
 
     # the cycles
-
-    def write(self, data: bytes) -> None:
-        assert self._transport is not None
-        self._transport.write(data)
 
     async def writable(self) -> None:
         """Until the client has read enough of what was written, or has left."""
