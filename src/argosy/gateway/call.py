@@ -9,6 +9,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import msgspec
+
 from argosy.protocol.openai import Usage
 from argosy.protocol.peek import NOTHING, Peek
 from argosy.protocol.surfaces import OPENAI, Surface
@@ -22,8 +24,7 @@ def over(reason: str) -> None:
     """How a call is cancelled that has ended."""
 
 
-@dataclass(slots=True)
-class Call:
+class Call(msgspec.Struct):  # a dataclass takes five times as long to be made
     """Filled in as the request goes along; handed to `on_end` once, when it is over. Times are monotonic seconds."""
 
     request_id: bytes
