@@ -25,6 +25,7 @@ from argosy.gateway.errors import Send
 from argosy.gateway.outgoing import Hold
 from argosy.gateway.repair import ChoiceRepair
 from argosy.gateway.time_limits import CLIENT_TOO_SLOW, TimeLimits
+from argosy.gateway.tool_schema import check_tools
 from argosy.protocol.openai import is_json, is_whole_event, usage_of
 from argosy.protocol.peek import Generation
 from argosy.protocol.surfaces import surface_of
@@ -163,6 +164,8 @@ class Answers:
         headers = [(b"content-type", content_type), (b"x-request-id", call.request_id)]
         if status >= 400:
             _check_input(call, replica.status.traits, data)
+            if replica.status.traits.binds_answers:
+                check_tools(call.found, data)
             _check_refusal(status, content_type, data)
             data = surface_of(call.path).in_own_words(data, status)
             if (retry_after := exchange.header(b"retry-after")) is not None:
