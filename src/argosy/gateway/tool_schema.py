@@ -51,14 +51,13 @@ def binding(found: ChatPeek, body: bytes) -> _Object:
             for at, tool in enumerate(tools)
             if tool.function.name in forced
         }
+        calls = [_call(tools[int(at)].function.name, f"#/$defs/{at}") for at in parameters]
+        bound = {"name": "tool_call", "schema": {"$defs": parameters, "anyOf": calls}}
+        format_ = msgspec.json.encode({"type": "json_schema", "json_schema": bound})
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequestError(f"Invalid 'tools': {error}.", param="tools", code="invalid_value") from None
-    calls = [_call(tools[int(at)].function.name, f"#/$defs/{at}") for at in parameters]
-    schema = {"$defs": parameters, "anyOf": calls}
-    fields: _Object = {
-        "response_format": {"type": "json_schema", "json_schema": {"name": "tool_call", "schema": schema}},
-        "tool_choice": "auto",  # the tools stay in the prompt
-    }
+    fields: _Object = {"response_format": msgspec.Raw(format_)}
+    fields["tool_choice"] = "auto"  # the tools stay in the prompt
     if found.stop:
         fields["stop"] = None  # in the middle of a call it would make half a call of it
     return fields
