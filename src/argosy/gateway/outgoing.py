@@ -34,13 +34,13 @@ class Outgoing(NamedTuple):
 def outgoing(call: Call, status: ReplicaStatus) -> Outgoing:
     """`call.found` is what `peek` saw in its body. Raises BadRequestError for a body that no engine could read."""
     model, traits, found = status.upstream_model, status.traits, call.found
-    if not call.stream and traits.cancels_plain and not traits.binds_answers and (model is None or model == call.model):
+    bounded = found if traits.binds_answers and isinstance(found, ChatPeek) and found.bounds_calls else None
+    if not call.stream and traits.cancels_plain and bounded is None and (model is None or model == call.model):
         return Outgoing(call.body)  # the most, quickly
     missing: dict[str, Any] = {}  # not in the body: can go in front
     changed: dict[str, Any] = {}  # in it
     hold: Hold | None = None
     assemble = False
-    bounded = found if traits.binds_answers and isinstance(found, ChatPeek) and found.bounds_calls else None
     if isinstance(found, Generation):
         given = found.stream_options
         if call.stream:

@@ -76,11 +76,10 @@ def check_tools(found: Peek, refusal: bytes) -> None:
     if fault := _FAULT.search(said):
         at, where, what = int(fault[1]), fault[2].lstrip("/"), fault[3]
         raise _invalid(at, (found.tools or ())[at].function.name, f"{f'at {where}: ' if where else ''}{what}")
-    if "grammar" in said:  # one that is too large, of any of them
+    if "grammar" in said or "schema" in said:  # of any of them: one that is too large
         names = ", ".join(forced)
         raise BadRequestError(
-            f"Invalid schema for function {names}: the engine makes no grammar of it ({said}). "
-            "Ask for shorter texts and lists (minLength, minItems), or for fewer functions at once.",
+            f"Invalid schema for function {names}: the engine can bind no answer to it. It says: {said}",
             param="tools",
             code="invalid_function_parameters",
         )

@@ -121,7 +121,7 @@ def test_an_engines_refusal_names_the_tool_and_the_place() -> None:
 
 def test_a_grammar_that_is_too_large_names_all_that_were_in_it() -> None:
     found, _ = request(tool("now"), tool("long"))
-    with pytest.raises(BadRequestError, match="function now, long: the engine makes no grammar"):
+    with pytest.raises(BadRequestError, match="function now, long: the engine can bind no answer"):
         check_tools(found, refusal("Failed to initialize samplers: failed to parse grammar"))
 
 
