@@ -36,7 +36,7 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     fleet = f"""
 gateway: {{port: 0}}
 deployments:
-  qwen: {{source: {model}, aliases: [coder], options: {{context: 4096, slots: 1, threads: 1}}}}
+  qwen: {{source: {model}, options: {{context: 4096, slots: 1, threads: 1}}}}
 """
     try:
         argosy.run("up", "-d", argosy.file(fleet))
@@ -48,7 +48,6 @@ deployments:
 
 class TestChatOpenAI(ChatModelIntegrationTests):
     supports_json_mode = True
-    model_override_value = "coder"
 
     @pytest.fixture(autouse=True)
     def url(self, door: str) -> None:

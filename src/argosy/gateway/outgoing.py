@@ -34,7 +34,9 @@ class Outgoing(NamedTuple):
 def outgoing(call: Call, status: ReplicaStatus) -> Outgoing:
     """`call.found` is what `peek` saw in its body. Raises BadRequestError for a body that no engine could read."""
     model, traits, found = status.upstream_model, status.traits, call.found
-    bounded = found if traits.binds_answers and isinstance(found, ChatPeek) and found.bounds_calls else None
+    bounded = (
+        found if traits.binds_answers and isinstance(found, ChatPeek) and found.tools and found.bounds_calls else None
+    )
     if not call.stream and traits.cancels_plain and bounded is None and (model is None or model == call.model):
         return Outgoing(call.body)  # the most, quickly
     missing: dict[str, Any] = {}  # not in the body: can go in front
