@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -232,6 +233,31 @@ async def test_a_schema_that_cannot_be_bound_to_is_refused_by_its_tools_name(
 async def test_an_answer_is_of_the_schema_that_was_asked_for(ai: openai.AsyncOpenAI, streamed: bool) -> None:
     schema = {"name": "pen", "strict": True, "description": "a pen", "schema": Pen.model_json_schema()}
     Pen.model_validate_json(await said(ai, {"type": "json_schema", "json_schema": schema}, streamed=streamed))
+
+
+async def test_llama_cpp_heeds_of_schemas_what_the_documentation_says(
+    ai: openai.AsyncOpenAI, subtests: pytest.Subtests
+) -> None:
+    """By schemas that a model would not keep to by chance: docs/guide/tools.md."""
+    values: dict[str, tuple[Any, Callable[[Any], bool]]] = {
+        "prefixItems": ({"type": "array", "prefixItems": [{"const": "zz"}, {"const": 7}]}, ["zz", 7].__eq__),
+        "bounds": ({"type": "integer", "exclusiveMinimum": 41, "maximum": 42}, (42).__eq__),
+        "format": ({"type": "string", "format": "date"}, lambda told: bool(re.fullmatch(r"\d{4}-\d\d-\d\d", told))),
+        "pattern": ({"type": "string", "pattern": "^zq[0-9]{2}$"}, lambda told: bool(re.fullmatch(r"zq\d\d", told))),
+        "allOf": ({"allOf": [fixed(a=1), fixed(b=2)]}, {"a": 1, "b": 2}.__eq__),
+        "lengths": ({"type": "string", "minLength": 2, "maxLength": 3}, lambda told: len(told) in (2, 3)),
+    }
+    for keyword, (schema, kept) in values.items():
+        with subtests.test(keyword):
+            whole = {"type": "object", "properties": {"x": schema}, "required": ["x"]}
+            text = await said(
+                ai, {"type": "json_schema", "json_schema": {"name": "x", "schema": whole}}, streamed=False
+            )
+            assert kept(json.loads(text)["x"]), text
+
+
+def fixed(**values: Any) -> Any:
+    return {"type": "object", "properties": {n: {"const": value} for n, value in values.items()}, "required": [*values]}
 
 
 @pytest.mark.parametrize("streamed", [False, True])
