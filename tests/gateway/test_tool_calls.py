@@ -102,6 +102,13 @@ async def test_of_several_calls_that_it_makes_the_client_gets_the_one_that_it_al
         assert [call["id"] for each in parts for call in each["choices"][0]["delta"].get("tool_calls", ())] == names
 
 
+async def test_an_engines_own_failure_is_no_fault_of_a_schema(door: Door, engine: FakeEngine) -> None:
+    failed = {"error": {"code": 500, "message": "Unexpected empty grammar stack", "type": "server_error"}}
+    engine.plays.append(answer(failed, 500))
+    told = await door.chat(**FORCED)
+    assert (told.status, json.loads(told.body)) == (500, failed)
+
+
 async def test_a_schema_that_the_engine_refuses_is_the_clients_affair_and_names_the_tool(
     door: Door, engine: FakeEngine
 ) -> None:

@@ -164,7 +164,7 @@ class Answers:
         headers = [(b"content-type", content_type), (b"x-request-id", call.request_id)]
         if status >= 400:
             _check_input(call, replica.status.traits, data)
-            if replica.status.traits.binds_answers:
+            if status == 400 and replica.status.traits.binds_answers:
                 check_tools(call.found, data)
             _check_refusal(status, content_type, data)
             data = surface_of(call.path).in_own_words(data, status)

@@ -35,7 +35,7 @@ _TOOLS = msgspec.json.Decoder(_Tools)
 _SCHEMAS_BY_NAME = ("properties", "patternProperties", "dependentSchemas", "$defs", "definitions")
 _NO_SCHEMAS = ("const", "enum", "default", "examples")
 # llama.cpp's words: where in the schema that it was sent, and what is wrong there.
-_FAULT = re.compile(r"JSON schema error at #/\$defs/(\d+)([^:]*): (.*)", re.DOTALL)
+_FAULT = re.compile(r"JSON schema error at #/\$defs/(\d{1,4})([^:]*): (.*)", re.DOTALL)
 
 
 def binding(found: ChatPeek, body: bytes) -> _Object:
@@ -65,17 +65,16 @@ def binding(found: ChatPeek, body: bytes) -> _Object:
 
 def check_tools(found: Peek, refusal: bytes) -> None:
     """Raises BadRequestError for an engine's refusal to bind an answer to the schemas of the tools that it forces."""
-    forced = found.forced_tools if isinstance(found, ChatPeek) else ()
-    if not forced:
+    if not isinstance(found, ChatPeek) or not (forced := found.forced_tools):
         return
     try:
         said = str(msgspec.json.decode(refusal)["error"]["message"])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, LookupError, TypeError):
         return
-    assert isinstance(found, ChatPeek)
-    if fault := _FAULT.search(said):
-        at, where, what = int(fault[1]), fault[2].lstrip("/"), fault[3]
-        raise _invalid(at, (found.tools or ())[at].function.name, f"{f'at {where}: ' if where else ''}{what}")
+    tools = found.tools or ()
+    if (fault := _FAULT.search(said)) and (at := int(fault[1])) < len(tools):
+        where, what = fault[2].lstrip("/"), fault[3]
+        raise _invalid(at, tools[at].function.name, f"at {where}: {what}" if where else what)
     if "grammar" in said or "schema" in said:  # of any of them: one that is too large
         names = ", ".join(forced)
         raise BadRequestError(

@@ -119,6 +119,12 @@ def test_an_engines_refusal_names_the_tool_and_the_place() -> None:
     assert told.value.param == "tools[1].function.parameters"
 
 
+def test_a_place_in_no_tool_is_of_any_of_them() -> None:
+    found, _ = request(tool("now"), tool("bad"))
+    with pytest.raises(BadRequestError, match="for function now, bad: the engine can bind no answer"):
+        check_tools(found, refusal("JSON schema error at #/$defs/7/properties/x: unrecognized type foo"))
+
+
 def test_a_grammar_that_is_too_large_names_all_that_were_in_it() -> None:
     found, _ = request(tool("now"), tool("long"))
     with pytest.raises(BadRequestError, match="function now, long: the engine can bind no answer"):
