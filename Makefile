@@ -7,12 +7,12 @@ PYTHON ?= $(shell for each in python3 python3.14 python3.13 python3.12 python3.1
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test check bench docs
+.PHONY: help setup up test test-clients check bench docs
 .SUFFIXES:
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do \
-		printf 'make %-6s %s\n' "$$target" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do \
+		printf 'make %-12s %s\n' "$$target" "$$text"; done
 
 setup: $(VENV)/.for-work  ## make .venv with Argosy, its engines and the tools for working on it
 
@@ -21,6 +21,9 @@ up: $(VENV)/.for-use  ## serve the demonstration model twice on 127.0.0.1:8000; 
 
 test: setup  ## every test, with real processes and the real model
 	@exec $(BIN)/pytest
+
+test-clients: $(VENV)-clients/.for-clients  ## the standard tests of LangChain against the door, with a real model (491 MB, fetched once)
+	@exec $(VENV)-clients/bin/pytest tests/clients -W default -o asyncio_default_test_loop_scope=session
 
 check: setup  ## what to run before every commit: style, types, quick tests
 	$(BIN)/ruff check
@@ -49,6 +52,12 @@ $(VENV)/.for-work: pyproject.toml | $(BIN)/pip
 $(VENV)/.for-docs: pyproject.toml | $(BIN)/pip
 	@echo 'Installing Argosy and mkdocs into $(VENV) …'
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	@touch $@
+
+$(VENV)-clients/.for-clients: pyproject.toml
+	@echo 'Installing Argosy, llama.cpp and LangChain into $(VENV)-clients …'
+	@$(MAKE) --no-print-directory VENV=$(VENV)-clients $(VENV)-clients/bin/pip
+	@$(VENV)-clients/bin/pip install --quiet --disable-pip-version-check --editable '.[llamacpp,clients]'
 	@touch $@
 
 $(BIN)/pip:

@@ -48,3 +48,13 @@ def smollm2() -> Path:
         return found
     cache = Path(given) if given else Environment.read(os.environ).cache
     return resolve("smollm2", cache=cache, progress=lambda _: None, cancelled=threading.Event(), variables=os.environ)
+
+
+@pytest.fixture(scope="session")
+def qwen05() -> Path:
+    """A model that knows tools. It has 491 MB: tests take it where ARGOSY_TEST_MODELS has it, nothing fetches it."""
+    file = CATALOG["qwen2.5-coder:0.5b"].file
+    found = Path(os.environ.get("ARGOSY_TEST_MODELS", ""), file)
+    if not found.is_file():
+        pytest.skip(f"ARGOSY_TEST_MODELS names no folder with {file}")
+    return found

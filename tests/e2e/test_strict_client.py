@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -111,6 +112,75 @@ class TestGeneration:
         assert (chunks[-1].choices, sum(chunk.usage is not None for chunk in chunks)) == ([], 1)
         assert chunks[-1].usage is not None
         assert chunks[-1].usage.completion_tokens == 3 * 2 * n
+
+
+PAINT = {
+    "type": "object",
+    "properties": {"colour": {"enum": ["red", "blue"]}, "coats": {"type": "integer", "minimum": 1, "maximum": 9}},
+    "required": ["colour", "coats"],
+    "additionalProperties": False,
+}
+TOOLS: list[Any] = [{"type": "function", "function": {"name": "paint", "strict": True, "parameters": PAINT}}]
+
+
+def check_paint(text: str) -> None:
+    told = json.loads(text)
+    assert told.keys() == {"colour", "coats"}
+    assert told["colour"] in ("red", "blue")
+    assert 1 <= told["coats"] <= 9
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("model", GENERATING)
+def test_an_answer_is_of_the_schema_that_was_asked_for(ai: openai.OpenAI, model: str, streamed: bool) -> None:
+    asked: Any = {"model": model, "messages": ASK, "max_tokens": 64, "temperature": 0}
+    asked["response_format"] = {
+        "type": "json_schema",
+        "json_schema": {"name": "paint", "strict": True, "schema": PAINT},
+    }
+    if streamed:
+        chunks = ai.chat.completions.create(**asked, stream=True)
+        check_paint("".join(choice.delta.content or "" for chunk in chunks for choice in chunk.choices))
+    else:
+        check_paint(ai.chat.completions.create(**asked).choices[0].message.content or "")
+
+
+@pytest.mark.parametrize("n", [1, 2])
+@pytest.mark.parametrize("model", ["smollm2", "fake", "upstream"])  # `program` is echo without a door before it
+class TestForcedToolCalls:
+    def test_a_plain_call(self, ai: openai.OpenAI, model: str, n: int) -> None:
+        said = ai.chat.completions.create(
+            model=model, messages=ASK, max_tokens=64, n=n, temperature=0, tools=TOOLS, tool_choice="required"
+        )
+        assert [choice.finish_reason for choice in said.choices] == ["tool_calls"] * n
+        for choice in said.choices:
+            (call,) = choice.message.tool_calls or ()
+            assert call.type == "function"
+            assert (call.function.name, choice.message.content) == ("paint", None)
+            check_paint(call.function.arguments)
+
+    def test_a_streamed_call(self, ai: openai.OpenAI, model: str, n: int) -> None:
+        stream = ai.chat.completions.create(
+            model=model,
+            messages=ASK,
+            max_tokens=64,
+            n=n,
+            temperature=0,
+            tools=TOOLS,
+            tool_choice={"type": "function", "function": {"name": "paint"}},
+            stream=True,
+            stream_options={"include_usage": True},
+        )
+        chunks = list(stream)
+        choices = [choice for chunk in chunks for choice in chunk.choices]
+        assert [choice.finish_reason for choice in choices if choice.finish_reason] == ["stop"] * n
+        for index in range(n):
+            parts = [part for each in choices if each.index == index for part in each.delta.tool_calls or ()]
+            assert parts[0].id
+            assert all(part.function is not None and part.id is None for part in parts[1:])
+            check_paint("".join(part.function.arguments or "" for part in parts if part.function is not None))
+        assert chunks[-1].usage is not None
+        assert chunks[-1].usage.completion_tokens > n
 
 
 @pytest.mark.parametrize("streamed", [False, True])

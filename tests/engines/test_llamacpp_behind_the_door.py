@@ -10,62 +10,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contract import NAME, blueprint_of
-from door import JOIN_TOKEN, Door, chat_bytes, record
+from behind import REPLICA, Behind, behind_the_door
+from contract import NAME
+from door import chat_bytes
 
 from argosy.protocol.endpoints import CHAT, COMPLETIONS
-from argosy.protocol.heartbeat import engine_key
-from argosy.wire.client import Client
-from argosy.worker.incarnation import Incarnation
 
 pytestmark = pytest.mark.model
 
-REPLICA, EPOCH = f"{NAME}.0", 1
 CHAT_BODY = {"messages": [{"role": "user", "content": "Count to five."}]}
 # What differs from one answer to the next.
 VARYING = ("id", "created", "timings", "prompt_tokens_details")
 
 
-class Behind:
-    """A door with one replica of smollm2, and the engine itself."""
-
-    def __init__(self, door: Door, incarnation: Incarnation, key: str) -> None:
-        self.door = door
-        self.address = incarnation.address
-        self._headers = {"authorization": f"Bearer {key}"}
-
-    async def direct(self, path: str, body: Any) -> Any:
-        data = json.dumps({"model": NAME, **body}).encode()
-        url = self.address + path
-        answer = await self.door.client.request("POST", url, headers=self._headers, body=data, seconds=60)
-        return json.loads(answer.body)
-
-    async def slots(self) -> list[Any]:
-        answer = await self.door.client.request("GET", f"{self.address}/slots", headers=self._headers, seconds=10)
-        found: list[Any] = json.loads(answer.body)
-        return found
-
-    async def until_slots(self, busy: int) -> None:
-        async with asyncio.timeout(20):
-            while sum(slot["is_processing"] for slot in await self.slots()) != busy:
-                pass  # every question is a turn of the loop
-
-
 @pytest.fixture
 async def behind(smollm2: Path, tmp_path: Path) -> AsyncIterator[Behind]:
-    client = Client()
-    options = {"context": 2048, "slots": 2, "threads": 1, "prompt_cache_mib": 0}
-    blueprint = blueprint_of({"source": str(smollm2), "options": options}, tmp_path, client)
-    key = engine_key(JOIN_TOKEN, REPLICA, EPOCH)
-    incarnation = await Incarnation.start(blueprint, smollm2, key, lambda _: None)
-    capabilities = blueprint.engine.capabilities(blueprint.deployment)
-    try:
-        async with Door() as door:
-            await door.join(incarnation, REPLICA, deployment=record(NAME), epoch=EPOCH, traits=capabilities.traits)
-            yield Behind(door, incarnation, key)
-    finally:
-        await incarnation.stop(0.5)
-        await client.close()
+    async with behind_the_door(smollm2, tmp_path) as made:
+        yield made
 
 
 def comparable(value: Any) -> Any:

@@ -16,10 +16,11 @@ from argosy.engines.memory import MemoryNeed
 from argosy.protocol.endpoints import COMMON, EMBEDDINGS
 from argosy.protocol.traits import EngineTraits
 
-# It says what it was told, whatever else is asked of it.
+# It says what it was told, as JSON where that is asked for, whatever else is.
 _TRAITS = EngineTraits(
     engine="echo",
-    ignores=("tool_choice", "response_format", "logprobs", "functions", "audio", "best_of", "suffix", "echo"),
+    binds_answers=True,
+    ignores=("logprobs", "functions", "audio", "best_of", "suffix", "echo"),
 )
 
 

@@ -1,6 +1,7 @@
 """What the echo engine says: requests read, answers worded. Pure: time, sockets and faults are echo_server.py's.
 
-The answer is the last user message (or the prompt) again, token by token. A token is a word with the blanks before it,
+The answer is the last user message (or the prompt) again, token by token; of a chat that wants JSON the least value of
+its schema, with that message for texts. A token is a word with the blanks before it,
 or one CJK character. `max_tokens` cuts it (finish_reason "length"); with `ignore_eos: true`, which vLLM and llama.cpp
 know too, it begins again until `max_tokens` are said. It ends before a text of `stop`.
 """
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import math
 import re
 import struct
@@ -17,6 +19,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+
+from argosy.engines.echo_json import Schema, value_of
 
 _TOKEN = re.compile(r"\s*(?:[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\s\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+)")
 _FAULT = re.compile(r"!(crash|exit|hang|stall|break|status)(?: after (\d+)| (\d{3}))?")
@@ -48,8 +52,18 @@ class Request(msgspec.Struct, kw_only=True):
     stop: str | list[str] | None = None
 
 
+class JsonSchema(msgspec.Struct):
+    schema: Schema
+
+
+class ResponseFormat(msgspec.Struct):
+    type: str
+    json_schema: JsonSchema | None = None
+
+
 class ChatRequest(Request, kw_only=True):
     messages: list[Message]
+    response_format: ResponseFormat | None = None
 
 
 class CompletionRequest(Request, kw_only=True):
@@ -140,7 +154,7 @@ class Answer:
 
 
 def answer_chat(body: bytes, *, model: str, number: int, now: float, faults: bool) -> Answer:
-    """Raises msgspec.DecodeError for a body that is no chat request."""
+    """Raises msgspec.DecodeError for a body that is no chat request, or that wants JSON of a schema beyond echo."""
     request = msgspec.json.decode(body, type=ChatRequest)
     asked = next((message.text() for message in reversed(request.messages) if message.role == "user"), "")
     return Answer(
@@ -148,7 +162,7 @@ def answer_chat(body: bytes, *, model: str, number: int, now: float, faults: boo
         id=f"chatcmpl-echo-{number}",
         created=int(now),
         model=model,
-        choices=(_choice(asked, request),) * (request.n or 1),
+        choices=(_choice(_bound(asked, request.response_format), request),) * (request.n or 1),
         prompt_tokens=sum(len(tokens(message.text())) for message in request.messages),
         stream=request.stream,
         include_usage=bool(request.stream_options and request.stream_options.include_usage),
@@ -206,6 +220,13 @@ def embedding(text: str, dimensions: int) -> list[float]:
     numbers = [number / 2**31 for number in struct.unpack(f"<{dimensions}i", raw)]
     length = math.hypot(*numbers) or 1.0
     return [number / length for number in numbers]
+
+
+def _bound(text: str, wanted: ResponseFormat | None) -> str:
+    if wanted is None or wanted.type == "text":
+        return text
+    value = {"text": text} if wanted.json_schema is None else value_of(wanted.json_schema.schema, text)
+    return json.dumps(value, ensure_ascii=False)  # with blanks: tokens begin there
 
 
 def _choice(text: str, request: Request) -> Choice:

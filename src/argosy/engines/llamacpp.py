@@ -34,9 +34,10 @@ _TRAITS = EngineTraits(
     tells_progress=True,
     cancels_plain=False,
     counts_apart=True,
+    binds_answers=True,
     # Tried one by one: each gets 200 and the answer that it would get without.
     ignores=(
-        *("tool_choice", "parallel_tool_calls", "functions", "audio", "web_search_options"),
+        *("functions", "audio", "web_search_options"),
         *("best_of", "echo", "suffix", "logprobs: 0", "dimensions"),
     ),
     too_long="is too large to process",

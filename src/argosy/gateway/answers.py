@@ -25,6 +25,7 @@ from argosy.gateway.outgoing import Hold
 from argosy.gateway.repair import ChoiceRepair
 from argosy.gateway.reply import Reply
 from argosy.gateway.time_limits import CLIENT_TOO_SLOW, TimeLimits
+from argosy.gateway.tool_schema import check_tools
 from argosy.protocol.openai import is_json, is_whole_event, usage_of
 from argosy.protocol.peek import Generation
 from argosy.protocol.traits import EngineTraits
@@ -154,6 +155,8 @@ class Answers:
         more = b""
         if status >= 400:
             _check_input(call, replica.status.traits, data)
+            if status == 400 and replica.status.traits.binds_answers:
+                check_tools(call.found, data)
             _check_refusal(status, content_type, data)
             data = call.surface.in_own_words(data, status)
             if (retry_after := head.header(b"retry-after")) is not None:

@@ -14,8 +14,10 @@ from msgspec import UNSET
 from argosy.gateway.call import Call
 from argosy.gateway.held_back import without_progress, without_usage
 from argosy.gateway.repair import ChoiceRepair, EndRepair
+from argosy.gateway.tool_calls import FirstCalls, ForcedCalls
+from argosy.gateway.tool_schema import binding
 from argosy.protocol.openai import with_fields, with_fields_before
-from argosy.protocol.peek import CompletionPeek, Generation
+from argosy.protocol.peek import ChatPeek, CompletionPeek, Generation, Tool
 from argosy.protocol.replica import ReplicaStatus
 from argosy.protocol.traits import EngineTraits
 
@@ -32,7 +34,10 @@ class Outgoing(NamedTuple):
 def outgoing(call: Call, status: ReplicaStatus) -> Outgoing:
     """`call.found` is what `peek` saw in its body. Raises BadRequestError for a body that no engine could read."""
     model, traits, found = status.upstream_model, status.traits, call.found
-    if not call.stream and traits.cancels_plain and (model is None or model == call.model):
+    bounded = (
+        found if traits.binds_answers and isinstance(found, ChatPeek) and found.tools and found.bounds_calls else None
+    )
+    if not call.stream and traits.cancels_plain and bounded is None and (model is None or model == call.model):
         return Outgoing(call.body)  # the most, quickly
     missing: dict[str, Any] = {}  # not in the body: can go in front
     changed: dict[str, Any] = {}  # in it
@@ -45,13 +50,16 @@ def outgoing(call: Call, status: ReplicaStatus) -> Outgoing:
                 hold = without_usage
                 options = {**(given or {}), "include_usage": True}
                 (missing if given is UNSET else changed)["stream_options"] = options
-        elif not traits.cancels_plain:
+        elif bounded is not None or not traits.cancels_plain:
             assemble = True
             (missing if found.stream is UNSET else changed)["stream"] = True
             (missing if given is UNSET else changed)["stream_options"] = {"include_usage": True}
         if traits.tells_progress and (call.stream or assemble) and b'"%b"' % _PROGRESS.encode() not in call.body:
             hold = without_progress
             missing[_PROGRESS] = True
+        if bounded is not None:
+            changed |= binding(bounded, call.body) if bounded.forced_tools else {}
+            hold = _calls(bounded, hold)
         if call.stream or assemble:
             hold = _repair(found, traits, hold, assemble=assemble) or hold
     if model is not None and model != call.model:
@@ -62,6 +70,13 @@ def outgoing(call: Call, status: ReplicaStatus) -> Outgoing:
     elif missing:
         body = with_fields_before(body, missing)
     return Outgoing(body, hold, assemble)
+
+
+def _calls(found: ChatPeek, hold: Hold | None) -> Hold:
+    """What leaves of an answer's tool calls those that the client asked for."""
+    if found.forced_tools:
+        return ForcedCalls(named=isinstance(found.tool_choice, Tool), before=hold)
+    return FirstCalls(before=hold)
 
 
 def _repair(found: Generation, traits: EngineTraits, hold: Hold | None, *, assemble: bool) -> Hold | None:

@@ -146,6 +146,23 @@ class ChatPeek(Generation, frozen=True):
                 code="invalid_value",
             )
 
+    @property
+    def forced_tools(self) -> tuple[str, ...]:
+        """The functions of which one must be called; none where the model may answer as it likes."""
+        choice = self.tool_choice
+        if isinstance(choice, Tool):
+            return (choice.function.name,)
+        return tuple(tool.function.name for tool in self.tools or ()) if choice == "required" else ()
+
+    @property
+    def one_call_at_most(self) -> bool:
+        return self.parallel_tool_calls is False and bool(self.tools)
+
+    @property
+    def bounds_calls(self) -> bool:
+        """Whether the model may not call as it likes."""
+        return bool(self.tools) and (bool(self.forced_tools) or self.one_call_at_most)
+
     def special(self) -> tuple[str, ...]:
         if (
             self.tool_choice is None
@@ -160,8 +177,8 @@ class ChatPeek(Generation, frozen=True):
             return ()  # as nearly all requests
         format_ = self.response_format
         asked = {
-            "tool_choice": isinstance(self.tool_choice, Tool) or self.tool_choice == "required",
-            "parallel_tool_calls": self.parallel_tool_calls is False and bool(self.tools),
+            "tool_choice": bool(self.forced_tools),
+            "parallel_tool_calls": self.one_call_at_most,
             "logprobs": bool(self.logprobs),
             "response_format": format_ is not None and format_.type != "text",
             "functions": bool(self.functions),

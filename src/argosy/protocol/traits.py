@@ -21,6 +21,9 @@ class EngineTraits(msgspec.Struct, frozen=True, kw_only=True):
     ignores: tuple[str, ...] = ()  # what it would overlook without a word (Peek.special): refused at the door
     # Of several choices it counts each by itself; a completion's logprobs have a chat's shape.
     counts_apart: bool = False
+    # It overlooks a forced `tool_choice` and `parallel_tool_calls: false`, but binds an answer to a response_format, of
+    # which the gateway makes forced calls; it keeps back second ones.
+    binds_answers: bool = False
     loose_ends: bool = False  # nobody knows whether its streams end with a finish reason and the usage asked for
     too_long: str = ""  # words of the 500 by which it refuses an input that is too long for it
 

@@ -91,3 +91,56 @@ def test_a_prompt_asks_for_its_fault(text: str, fault: Fault | None) -> None:
 def test_a_request_without_messages_is_no_chat() -> None:
     with pytest.raises(msgspec.DecodeError, match="messages"):
         echo_answers.answer_chat(b'{"model": "m"}', model="m", number=1, now=0, faults=False)
+
+
+def bound(text: str, schema: Any) -> Any:
+    """What echo says to this text as JSON of this schema."""
+    asked = chat(text, response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": schema}})
+    return json.loads(asked.plain()["choices"][0]["message"]["content"])
+
+
+def test_an_object_is_said_where_json_is_asked_for() -> None:
+    answer = chat('a "ship"', response_format={"type": "json_object"})
+    assert json.loads("".join(answer.choices[0].tokens)) == {"text": 'a "ship"'}
+    assert len(answer.choices[0].tokens) > 1, "in pieces, as a text is"
+    assert chat("a ship", response_format={"type": "text"}).choices[0].tokens == ("a", " ship")
+
+
+def test_of_a_schema_the_least_value_is_said_with_the_text_for_texts() -> None:
+    schema = {
+        "$defs": {"Mast": {"type": "object", "properties": {"sails": {"type": "integer", "minimum": 2}}}},
+        "type": "object",
+        "title": "Ship",
+        "properties": {
+            "name": {"type": "string", "maxLength": 4},
+            "crew": {"type": "array", "items": {"type": "string", "minLength": 6}, "minItems": 2},
+            "masts": {"type": "array", "items": {"$ref": "#/$defs/Mast"}, "minItems": 1, "maxItems": 3},
+            "kind": {"enum": ["brig", "sloop"]},
+            "flag": {"const": 7},
+            "port": {"anyOf": [{"type": "null"}, {"type": "string"}]},
+            "depth": {"type": "number", "maximum": -1.5},
+            "afloat": {"type": "boolean", "default": True},
+            "note": {"type": "string"},
+        },
+        "required": ["name", "crew", "masts", "kind", "flag", "port", "depth", "afloat"],
+        "additionalProperties": False,
+    }
+    assert bound("Argosy", schema) == {
+        **{"name": "Argo", "crew": ["Argosy", "Argosy"], "masts": [{}], "kind": "brig", "flag": 7, "port": None},
+        **{"depth": -1.5, "afloat": False},
+    }
+
+
+@pytest.mark.parametrize(
+    ("schema", "fault"),
+    [
+        ({"type": "object", "properties": {"x": {"type": "string", "pattern": "^a$"}}}, "pattern"),
+        ({"type": "texture"}, "texture"),
+        ({"$ref": "#/$defs/nothing"}, "nothing"),
+        ({"$ref": "#"}, "wants itself"),
+        ({"type": "array", "minItems": 1_000_000}, "minItems"),
+    ],
+)
+def test_a_schema_that_a_value_might_not_be_of_is_refused(schema: Any, fault: str) -> None:
+    with pytest.raises(msgspec.DecodeError, match=fault):
+        bound("a", schema)

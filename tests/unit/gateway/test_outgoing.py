@@ -8,6 +8,7 @@ import pytest
 from argosy.gateway.call import Call
 from argosy.gateway.held_back import without_progress, without_usage
 from argosy.gateway.outgoing import outgoing
+from argosy.gateway.tool_calls import FirstCalls, ForcedCalls
 from argosy.protocol.endpoints import CHAT, EMBEDDINGS
 from argosy.protocol.peek import peek
 from argosy.protocol.replica import ReplicaState, ReplicaStatus
@@ -82,3 +83,43 @@ def test_progress_is_asked_for_and_held_back(streamed: bool) -> None:
     assert (json.loads(body)["return_progress"], hold, assemble) == (True, without_progress, not streamed)
     own = call(stream=True, return_progress=True)
     assert outgoing(own, status(reader)) == (own.body, None, False), "a client that asks for it gets it"
+
+
+TOOLS = [{"type": "function", "function": {"name": "now"}}]
+BINDS = EngineTraits(tells_usage=True, binds_answers=True)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("choice", ["required", TOOLS[0]])
+def test_a_forced_tool_call_is_asked_for_by_schema(choice: Any, streamed: bool) -> None:
+    body, hold, assemble = outgoing(call(tools=TOOLS, tool_choice=choice, stream=streamed), status(BINDS))
+    asked = json.loads(body)
+    assert (asked["response_format"]["type"], asked["tool_choice"], asked["tools"]) == ("json_schema", "auto", TOOLS)
+    assert (asked["stream"], assemble) == (True, not streamed), "calls are made of events alone"
+    assert isinstance(hold, ForcedCalls)
+
+
+def test_a_call_in_place_of_several_changes_nothing_of_a_streams_body() -> None:
+    given = call(tools=TOOLS, parallel_tool_calls=False, stream=True)
+    body, hold, _ = outgoing(given, status(BINDS))
+    assert body == given.body
+    assert isinstance(hold, FirstCalls)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"tools": TOOLS},
+        {"tools": TOOLS, "tool_choice": "auto", "parallel_tool_calls": True},
+        {"tools": TOOLS, "tool_choice": "none"},
+        {"parallel_tool_calls": False},
+    ],
+)
+def test_tools_that_the_model_may_call_as_it_likes_are_left_to_the_engine(asked: dict[str, Any]) -> None:
+    given = call(stream=True, **asked)
+    assert outgoing(given, status(BINDS)) == (given.body, None, False)
+
+
+def test_an_engine_that_heeds_a_forced_tool_call_is_asked_for_it() -> None:
+    given = call(tools=TOOLS, tool_choice="required", stream=True)
+    assert outgoing(given, status(TELLS)) == (given.body, None, False)
