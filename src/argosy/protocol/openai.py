@@ -65,6 +65,26 @@ def is_json(data: bytes) -> bool:
     return True
 
 
+class _Fault(msgspec.Struct, frozen=True):
+    message: str
+
+
+class _Refusal(msgspec.Struct, frozen=True):
+    error: _Fault
+
+
+_REFUSAL = msgspec.json.Decoder(_Refusal)
+
+
+def is_refusal(data: bytes) -> bool:
+    """Whether it is an error in OpenAI's envelope, with words in it."""
+    try:
+        _REFUSAL.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
+
+
 def is_whole_event(data: bytes) -> bool:
     """Whether bytes at a stream's end are a whole event of the OpenAI wire that only lacks its blank line."""
     line = data.strip().rpartition(b"\n")[2]
