@@ -150,7 +150,7 @@ class LiveDoor:
         while time.monotonic() < deadline:
             if case.leaves_after and len(got) >= case.leaves_after:
                 return got, False
-            if not case.leaves_after and case.answers and self._whole(got) >= case.answers:
+            if case.answers and self._whole(got) >= case.answers:
                 return got, False
             sock.settimeout(deadline - time.monotonic() if case.answers else 0.02)
             try:
