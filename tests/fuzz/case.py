@@ -29,6 +29,7 @@ class Case(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     `ending`: the client waits for answers, closes, resets its connection, or closes its own direction alone.
     `leaves_after`: it does so once it has read that many bytes; 0: once it has sent all.
     `answers`: so many must come at least, or the connection be closed.
+    `status`: of the first answer, where the case is about that.
     `engine`: None: a good answer. `engine_ending`: what the engine does then.
     `door`: "locked" for the gateway that wants keys.
     """
@@ -39,6 +40,7 @@ class Case(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     ending: Literal["wait", "close", "reset", "half"] = "wait"
     leaves_after: int = 0
     answers: int = 0
+    status: int = 0
     engine: list[Piece] | None = None
     engine_ending: Literal["keep", "close", "reset", "silent"] = "keep"
 

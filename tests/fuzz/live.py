@@ -113,6 +113,8 @@ class LiveDoor:
         for answer in answers:
             check_answer(answer, case)
         self.still_serves()
+        if case.status:
+            assert answers and answers[0].status == case.status, answers
         return answers
 
     def _converse(self, case: Case) -> list[Heard]:

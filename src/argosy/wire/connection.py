@@ -14,6 +14,8 @@ import httptools
 from argosy.errors import BrokenAnswerError
 
 HIGH_WATER_BYTES = 256 * 1024  # unread bytes of an answer at which we stop reading from its socket
+# Of what is no body: a head, interim answers, trailers, extensions of chunks, between any two parts of the body.
+LONGEST_HEAD_BYTES = 64 * 1024
 
 
 class Exchange:
@@ -145,6 +147,7 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_exchange",
+        "_head_bytes",
         "_headers",
         "_keep_alive",
         "_loop",
@@ -163,6 +166,7 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._exchange: Exchange | None = None
         self._headers: list[tuple[bytes, bytes]] = []
+        self._head_bytes = 0  # since the last part of a body
         self._keep_alive = False
         self._sized = False  # the answer's head tells where its body ends
         self.closed = False
@@ -172,6 +176,7 @@ class Connection(asyncio.Protocol):
         """Starts an exchange: `head` is the request line and headers with their blank line."""
         assert self._transport is not None and self._exchange is None
         exchange = self._exchange = Exchange(self, self._loop)
+        self._head_bytes = 0
         if len(body) < 65536:
             self._transport.write(head + body)
         else:
@@ -209,12 +214,21 @@ class Connection(asyncio.Protocol):
             return
         exchange.started = True
         exchange.active_at = time.monotonic()
+        buffered = exchange._buffered
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             if not exchange.complete:
                 self._fail(BrokenAnswerError(f"the answer is not HTTP/1.1 ({error})"))
             self.abort()  # behind a complete answer it is junk, which spoils the connection alone
+        if exchange._buffered == buffered:
+            self._head_bytes += len(data)
+            if self._head_bytes > LONGEST_HEAD_BYTES and not exchange.complete:
+                size = self._head_bytes
+                self._fail(BrokenAnswerError(f"the answer has {size} bytes of headers without any of a body"))
+                self.abort()
+        else:
+            self._head_bytes = 0
         exchange._wake()
 
     def eof_received(self) -> bool:
