@@ -280,7 +280,8 @@ class HttpProtocol(asyncio.Protocol):
     def _without_upgrade(self, rest: bytes) -> bytes:
         """What is to be read next, where a client would rather speak another protocol (Java's HttpClient: h2c).
 
-        It is answered in this one. llhttp stops behind such a request's head; its body is read by a parser that has not seen the question.
+        It is answered in this one. llhttp stops behind such a request's head; its body is read by a parser that has not
+        seen the question.
         """
         framing = [each for each in self._headers if each[0] in (b"content-length", b"transfer-encoding")]
         lines = [b"POST / HTTP/1.1", *(b"%b: %b" % each for each in framing), b"", b""]
