@@ -63,7 +63,7 @@ class LiveDoor:
         self._argosy = argosy
         self._locked = locked
         self._stack = ExitStack()
-        self._loop = asyncio.new_event_loop()
+        self.loop = asyncio.new_event_loop()
         self._log_read = 0
         self.engines: dict[str, FakeEngine] = {}
         self._voices: list[WorkerVoice] = []
@@ -80,11 +80,11 @@ class LiveDoor:
             told = until(lambda: re.search(r"gateway: http://127\.0\.0\.1:(\d+)/v1", self._argosy.output("gateway")))
             self.port = int(told[1])
             self.url = f"http://127.0.0.1:{self.port}"
-            thread = threading.Thread(target=self._loop.run_forever)
+            thread = threading.Thread(target=self.loop.run_forever)
             thread.start()
-            stack.callback(self._loop.close)
+            stack.callback(self.loop.close)
             stack.callback(thread.join)
-            stack.callback(self._loop.call_soon_threadsafe, self._loop.stop)
+            stack.callback(self.loop.call_soon_threadsafe, self.loop.stop)
             self._watch = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
             stack.callback(self._watch.close)
             if not self._locked:
@@ -97,7 +97,7 @@ class LiveDoor:
 
     def run(self, work: Coroutine[Any, Any, T], seconds: float = 60) -> T:
         """On the engines' event loop."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(seconds)
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(seconds)
 
     # what is played
 
@@ -116,6 +116,18 @@ class LiveDoor:
         if case.status:
             assert answers and answers[0].status == case.status, answers
         return answers
+
+    @contextlib.contextmanager
+    def unread(self, case: Case) -> Iterator[None]:
+        """A client that has sent its bytes and reads nothing."""
+        for engine in self.engines.values():
+            engine.plays = deque([_Script(case)])
+        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            for piece in case.client:
+                sock.sendall(data(piece))
+            until(lambda: self.in_flight() == 1, what="it has its lease")
+            yield
 
     def _converse(self, case: Case) -> list[Heard]:
         with socket.create_connection(("127.0.0.1", self.port), timeout=10) as sock:
