@@ -284,6 +284,7 @@ class LiveDoor:
         try:
             while True:
                 for voice in self._voices:
+                    voice.seq = time.time_ns()
                     body = msgspec.json.encode(voice.beat())
                     headers = {beat.SIGNATURE_HEADER: beat.sign(body, JOIN_TOKEN)}
                     answer = await client.request("POST", self.url + beat.PATH, headers=headers, body=body, seconds=5)
@@ -330,7 +331,8 @@ def check_answer(answer: Heard, case: Case) -> None:
     if answer.status < 400:
         return
     if answer.status >= 500:
-        own_words = case.engine is not None and any(b" 5" in data(piece)[:13] for piece in case.engine)
+        said = b"".join(data(piece)[:100_000] for piece in case.engine or ())
+        own_words = b'"error"' in said or b" 5" in said[:13]  # the engine's, passed on
         assert own_words or (answer.status in (502, 503, 504) and case.engine is not None), f"a 5xx of ours: {told}"
     if not answer.whole:
         return

@@ -77,13 +77,14 @@ def test_an_answer_that_ends_at_any_byte_is_whole_or_a_clear_error(
         "trailers",
     ],
 )
-@pytest.mark.parametrize("model", ["plain", "apart"])
-def test_a_hundred_mebibytes_of_nothing_end_in_an_error_and_are_not_kept(
-    door: LiveDoor, model: str, engine: list[Piece]
-) -> None:
-    body = {"model": model, "messages": [{"role": "user", "content": "x"}], "stream": model == "plain"}
-    level = door.memory_mib()
-    case = body_case(endpoints.CHAT, json.dumps(body).encode())
-    (told,) = door.play(msgspec.structs.replace(case, engine=engine, engine_ending="close"))
-    assert told.status in (502, 504) or b'"error"' in told.body, told
+def test_a_hundred_mebibytes_of_nothing_end_in_an_error_and_are_not_kept(door: LiveDoor, engine: list[Piece]) -> None:
+    level = 0.0
+    for number in range(4):  # the first two show what the allocator keeps for the next ones
+        model = ("plain", "apart")[number % 2]
+        body = {"model": model, "messages": [{"role": "user", "content": "x"}], "stream": model == "plain"}
+        case = body_case(endpoints.CHAT, json.dumps(body).encode())
+        (told,) = door.play(msgspec.structs.replace(case, engine=engine, engine_ending="close"))
+        assert told.status in (502, 504) or b'"error"' in told.body, told
+        if number == 1:
+            level = door.memory_mib()
     assert door.memory_mib() - level < GROWTH_MIB

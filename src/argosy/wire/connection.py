@@ -112,6 +112,7 @@ class Exchange:
     def close(self) -> None:
         """Gives the connection back when the answer was complete, else closes it: the server stops its work."""
         self._connection.exchange_closed(self)
+        self.error = None  # its traceback leads to the frames that lead here: a ring that only the collector undoes
 
     async def _wait(self) -> None:
         if self.error is not None:
