@@ -23,6 +23,9 @@ class Again(msgspec.Struct, frozen=True):
 Piece = str | Again  # a character for each byte, U+0000 to U+00FF
 
 
+Ending = Literal["wait", "close", "reset", "half"]
+
+
 class Case(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Each piece is sent by itself.
 
@@ -37,7 +40,7 @@ class Case(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     why: str = ""
     door: Literal["open", "locked"] = "open"
     client: list[Piece]
-    ending: Literal["wait", "close", "reset", "half"] = "wait"
+    ending: Ending = "wait"
     leaves_after: int = 0
     answers: int = 0
     status: int = 0

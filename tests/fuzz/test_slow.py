@@ -10,7 +10,8 @@ import json
 import time
 from collections.abc import Sequence
 
-from case import Case, text
+import pytest
+from case import Case, Ending, text
 from drawing import flood
 from fuzzing import LONG
 from live import ANSWER_SECONDS, LIMITS, LiveDoor
@@ -79,10 +80,26 @@ def test_a_client_that_does_not_read_is_left_when_its_time_is_over(door: LiveDoo
     files = door.open_files()
     body = json.dumps({"model": "plain", "messages": [{"role": "user", "content": "x"}], "stream": True})
     asked = f"{_CHAT}content-length: {len(body)}\r\n\r\n{body}"
-    events = flood(chunk(event(delta("x" * 60_000))), 2000)
-    case = Case(client=[asked], engine=[text(STREAM_HEAD), events], engine_ending="silent")
+    first, events = STREAM_HEAD + chunk(event(delta("x"))), flood(chunk(event(delta("x" * 60_000))), 200)
+    case = Case(client=[asked], engine=[text(first), events], engine_ending="silent")
     began = time.monotonic()
     with door.unread(case):
         door.settle()
         assert time.monotonic() - began < LIMITS.total + ANSWER_SECONDS
         until(lambda: door.open_files() <= files, seconds=DRAIN_SECONDS + LATE_SECONDS, what="its socket is closed")
+
+
+@pytest.mark.parametrize("ending", ["wait", "close", "reset", "half"])
+def test_who_waits_in_line_is_answered_in_time_or_may_leave(door: LiveDoor, ending: Ending) -> None:
+    """Of `single`, whose one slot is taken: by timeouts.queue it is a 503, and nobody stays in line."""
+    body = json.dumps({"model": "single", "messages": [{"role": "user", "content": "x"}], "stream": True})
+    asked = f"{_CHAT}content-length: {len(body)}\r\n\r\n{body}"
+    with door.unread(Case(client=[asked], engine=[text(STREAM_HEAD)], engine_ending="silent")):
+        answers = door.play(Case(client=[asked], ending=ending, answers=1, engine=[]))
+    if ending == "wait":
+        assert [(answer.status, answer.json["error"]["code"]) for answer in answers] in (
+            [(503, "queue_timeout")],
+            [(504, "first_token_timeout")],  # the slot became free in time, and its engine says nothing
+            [(502, "engine_died")],
+        )
+    assert door.waiting() == 0
