@@ -7,7 +7,7 @@ PYTHON ?= $(shell for each in python3 python3.14 python3.13 python3.12 python3.1
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test test-clients check bench docs
+.PHONY: help setup up test test-clients check fuzz bench docs
 .SUFFIXES:
 
 help:  ## this list
@@ -29,7 +29,10 @@ check: setup  ## what to run before every commit: style, types, quick tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	@exec $(BIN)/pytest tests/unit tests/gateway
+	@exec $(BIN)/pytest tests/unit tests/gateway tests/fuzz/test_kept.py
+
+fuzz: setup  ## bad input and bad engines at a live gateway; ARGOSY_FUZZ_SECONDS=3600 for an hour of inputs never drawn before
+	@exec $(BIN)/pytest -s tests/fuzz
 
 bench: setup  ## every figure that the documentation quotes, measured again
 	@exec $(BIN)/python benchmarks/run.py

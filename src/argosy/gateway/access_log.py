@@ -11,6 +11,7 @@ from argosy.gateway.call import Call, Visit
 from argosy.telemetry.logging import LogFormat, field_text, json_line
 
 FLUSH_SECONDS = 0.2
+LONGEST_TEXT = 1000  # characters of what a client or an engine has said: a line is for people, and logs are kept
 
 
 class AccessLog:
@@ -45,7 +46,7 @@ class AccessLog:
     def _visit(self, visit: Visit, now: float) -> str:
         return (
             f"{self._stamped(now)} INFO request id={visit.request_id.decode('latin-1')}"
-            f" method={field_text(visit.method)} path={field_text(visit.path)} status={visit.status}"
+            f" method={field_text(visit.method)} path={field_text(_short(visit.path))} status={visit.status}"
             f" ms={visit.seconds * 1000:.1f}\n"
         )
 
@@ -53,7 +54,7 @@ class AccessLog:
         fields = {
             "id": visit.request_id.decode("latin-1"),
             "method": visit.method,
-            "path": visit.path,
+            "path": _short(visit.path),
             "status": visit.status,
             "ms": _ms(visit.seconds),
         }
@@ -67,7 +68,7 @@ class AccessLog:
 
     def _line(self, call: Call, now: float) -> str:
         # Only a model that nobody serves can be anything; every other name here has been checked.
-        model = call.model if call.deployment is not None else field_text(call.model or "-")
+        model = call.model if call.deployment is not None else field_text(_short(call.model) or "-")
         line = (
             f"{self._stamped(now)} INFO request id={call.request_id.decode('latin-1')} path={call.path}"
             f" status={call.status} client={call.client or '-'} key={call.principal or '-'} model={model}"
@@ -82,7 +83,7 @@ class AccessLog:
         if call.usage is not None:
             line += f" tokens_in={call.usage.prompt_tokens} tokens_out={call.usage.completion_tokens}"
         if call.error:
-            line += f" error={field_text(call.error)}"
+            line += f" error={field_text(_short(call.error))}"
         return line + "\n"
 
     def _json_line(self, call: Call, now: float) -> str:
@@ -93,7 +94,7 @@ class AccessLog:
             "status": call.status,
             "client": call.client,
             "key": call.principal,
-            "model": call.model,
+            "model": _short(call.model),
             "replica": call.replica,
             "ms": _ms(call.ended_at - call.arrived_at),
         }
@@ -106,9 +107,13 @@ class AccessLog:
         if call.usage is not None:
             fields["tokens_in"], fields["tokens_out"] = call.usage.prompt_tokens, call.usage.completion_tokens
         if call.error:
-            fields["error"] = call.error
+            fields["error"] = _short(call.error)
         told = {name: value for name, value in fields.items() if value != ""}
         return json_line(self._stamped(now), "INFO", "request", told) + "\n"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}… ({len(text)} characters)"
 
 
 def _ms(seconds: float) -> float:

@@ -26,7 +26,7 @@ from argosy.gateway.repair import ChoiceRepair
 from argosy.gateway.reply import Reply
 from argosy.gateway.time_limits import CLIENT_TOO_SLOW, TimeLimits
 from argosy.gateway.tool_schema import check_tools
-from argosy.protocol.openai import is_json, is_whole_event, usage_of
+from argosy.protocol.openai import is_json, is_refusal, is_whole_event, usage_of
 from argosy.protocol.peek import Generation
 from argosy.protocol.traits import EngineTraits
 from argosy.registry.records import Replica
@@ -215,7 +215,7 @@ def _check_refusal(status: int, content_type: bytes, data: bytes) -> None:
         raise UpstreamError(f"the engine refused the gateway's key ({status}): {_excerpt(data)}")
     if status == 503:  # it has not taken the request: llama.cpp while it loads, a full server
         raise RefusedError(f"the engine takes no request now (503): {_excerpt(data)}", retry_after=1)
-    if content_type.startswith(b"application/json") and b'"error"' in data:
+    if content_type.startswith(b"application/json") and is_refusal(data):
         return
     told = f"the engine answered {status}: {_excerpt(data)}"
     if status >= 500:

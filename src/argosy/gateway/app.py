@@ -2,6 +2,7 @@
 
 POST /v1/chat/completions and the other ENDPOINTS                client key     openai.py → relay.py
 GET  /v1/models · /v1/models/{id}                                client key     here
+GET  /openapi.json                                               client key     openapi.py
 GET  /health · /ready · /                                        nobody's key   here
 GET  /metrics                                                    admin key      metrics.py
 /argosy/v1/…                                                     see admin.py
@@ -90,6 +91,7 @@ class Gateway:
                 *(Route(path, self._not_here, methods=["POST"]) for path in ENDPOINTS),  # for a 405 to other methods
                 Route("/v1/models", self._models, methods=["GET"]),
                 Route("/v1/models/{id:path}", self._model, methods=["GET"]),
+                Route("/openapi.json", self._document, methods=["GET"]),
                 *metrics.routes(),
                 *fleet.routes(),
             ],
@@ -97,6 +99,7 @@ class Gateway:
         )
         self._seldom.router.redirect_slashes = False
         self.routes = self._seldom.routes
+        self._documented: bytes | None = None
 
     def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> Awaitable[None]:
         if self._cors is None:
@@ -197,6 +200,14 @@ class Gateway:
         if deployment is None or not principal.may_use(name, deployment.record.name):
             raise self._surface.unknown(name, principal)
         return as_json(_model(name, deployment))
+
+    async def _document(self, request: Request) -> Response:
+        self._principal(request)
+        if self._documented is None:
+            from argosy.gateway.openapi import document  # noqa: PLC0415  few ever ask for it
+
+            self._documented = document(self.routes)
+        return Response(self._documented, media_type="application/json")
 
     def _principal(self, request: Request) -> Principal:
         """Raises UnauthorizedError, ForbiddenError."""

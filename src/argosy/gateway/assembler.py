@@ -11,8 +11,9 @@ from typing import Any
 import msgspec
 
 from argosy.errors import BrokenAnswerError
-from argosy.gateway.repair import counted_together
+from argosy.gateway.repair import counted_together, index_of
 from argosy.protocol.endpoints import CHAT
+from argosy.protocol.openai import with_counts
 
 _Object = dict[str, Any]
 MOST_TOOL_CALLS = 128  # as many as OpenAI takes tools
@@ -78,11 +79,11 @@ class Assembler:
             self._add(part)
         usage = event.pop("usage", None)
         if usage is not None:
-            self._usage[choices[0]["index"] if choices else len(self._usage)] = usage
+            self._usage[index_of(choices[0]) if choices else len(self._usage)] = with_counts(usage)
         self._answer.update(event)
 
     def _add(self, part: _Object) -> None:
-        index = part["index"]
+        index = index_of(part)
         choice = self._choices.get(index)
         if choice is None:
             choice = self._choices[index] = {"index": index, "finish_reason": None}

@@ -83,7 +83,11 @@ class Relay:
             finally:
                 lease.release()
             if tried and all((other, other.status.epoch) in tried for other in deployment.routable):
-                raise failure
+                try:
+                    raise failure
+                finally:
+                    del failure  # or this frame, which its traceback leads to, would lead back to it
+            del failure
             self._registry.count_retry(replica)
 
     async def _lease(self, call: Call, deployment: Deployment, tried: list[tuple[Replica, int]]) -> Lease:
@@ -126,7 +130,9 @@ class Relay:
             if not call.started:
                 call.failed_seconds += self._clock() - call.leased_at
             self._registry.count_error(replica, str(error.code))
-            raise named(error, replica) from error
+            # Not `from error`: where that is the same, it would lead to itself and keep all that its frames hold, which
+            # may be 32 MiB of an event, until the garbage collector comes by. In a gateway it seldom does.
+            raise named(error, replica) from None
         finally:
             limits.stop()
             if exchange is not None:

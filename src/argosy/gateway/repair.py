@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from argosy.errors import BrokenAnswerError
-from argosy.protocol.openai import Usage
+from argosy.protocol.openai import Usage, with_counts
 from argosy.wire.sse import split_events
 
 _Object = dict[str, Any]
@@ -77,7 +77,7 @@ class ChoiceRepair:
         self._events += bool(choices)
         changed = self._count(told, choices)
         for choice in choices:
-            index = choice["index"]
+            index = index_of(choice)
             self._finished[index] = self._finished.get(index, False) or choice.get("finish_reason") is not None
             if not self._chat:
                 changed = self._with_own_logprobs(choice) or changed
@@ -91,14 +91,14 @@ class ChoiceRepair:
         usage = told.get("usage")
         if not self._apart:
             if usage is not None:
-                self._counts = {0: usage}
+                self._counts = {0: with_counts(usage)}
             return False
-        key = choices[0]["index"] if choices else len(self._counts)
+        key = index_of(choices[0]) if choices else len(self._counts)
         if usage is not None:
-            self._counts[key] = told.pop("usage")
+            self._counts[key] = with_counts(told.pop("usage"))
         elif timings := told.get("timings"):
             read, said = timings["prompt_n"] + timings["cache_n"], timings["predicted_n"]
-            self._counts[key] = {"prompt_tokens": read, "completion_tokens": said}
+            self._counts[key] = with_counts({"prompt_tokens": read, "completion_tokens": said})
         return usage is not None
 
     def _with_own_logprobs(self, choice: _Object) -> bool:
@@ -182,6 +182,14 @@ class EndRepair:
         )
 
 
+def index_of(choice: _Object) -> int:
+    """Raises LookupError or TypeError where it is no choice of an answer."""
+    index = choice["index"]
+    if type(index) is not int:
+        raise TypeError(f"index {index!r:.20} of a choice")
+    return index
+
+
 def counted_together(counts: dict[int, _Object], choices_each: int) -> _Object:
     """All choices' tokens, where the engine counts each by itself; a prompt is read once for its `choices_each`.
 
@@ -189,9 +197,9 @@ def counted_together(counts: dict[int, _Object], choices_each: int) -> _Object:
     """
     usage = dict(list(counts.values())[-1])
     if len(counts) > 1:
-        usage["completion_tokens"] = sum(each["completion_tokens"] for each in counts.values())
+        usage["completion_tokens"] = sum(each.get("completion_tokens", 0) for each in counts.values())
         usage["prompt_tokens"] = sum(
-            each["prompt_tokens"] for index, each in counts.items() if index % choices_each == 0
+            each.get("prompt_tokens", 0) for index, each in counts.items() if index % choices_each == 0
         )
     if "prompt_tokens" in usage and "completion_tokens" in usage:
         usage["total_tokens"] = usage["prompt_tokens"] + usage["completion_tokens"]

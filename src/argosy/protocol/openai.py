@@ -4,9 +4,10 @@ whose other bytes stay, whole events, usage. Formats: https://platform.openai.co
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from argosy.errors import BadRequestError, RequestError
 
@@ -65,23 +66,48 @@ def is_json(data: bytes) -> bool:
     return True
 
 
+class _Fault(msgspec.Struct, frozen=True):
+    message: str
+
+
+class _Refusal(msgspec.Struct, frozen=True):
+    error: _Fault
+
+
+_REFUSAL = msgspec.json.Decoder(_Refusal)
+
+
+def is_refusal(data: bytes) -> bool:
+    """Whether it is an error in OpenAI's envelope, with words in it."""
+    try:
+        _REFUSAL.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
+
+
 def is_whole_event(data: bytes) -> bool:
     """Whether bytes at a stream's end are a whole event of the OpenAI wire that only lacks its blank line."""
     line = data.strip().rpartition(b"\n")[2]
     return line.startswith(b"data:") and (line[5:].strip() == b"[DONE]" or is_json(line[5:]))
 
 
+# What an engine counts comes into sums and rates: one that told 10**400 tokens would end the gateway with an
+# OverflowError. No answer has as many as this.
+Count = Annotated[int, Meta(ge=0, le=10**12)]
+
+
 class Usage(msgspec.Struct, frozen=True):
     """Tokens of one request."""
 
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+    prompt_tokens: Count = 0
+    completion_tokens: Count = 0
 
 
 class _Timings(msgspec.Struct, frozen=True):
-    prompt_n: int = 0
-    cache_n: int = 0
-    predicted_n: int = 0
+    prompt_n: Count = 0
+    cache_n: Count = 0
+    predicted_n: Count = 0
 
 
 class _Counted(msgspec.Struct, frozen=True):
@@ -102,6 +128,12 @@ def usage_of(answer: bytes) -> Usage | None:
         return counted.usage
     timings = counted.timings
     return Usage(timings.prompt_n + timings.cache_n, timings.predicted_n)
+
+
+def with_counts(usage: dict[str, Any]) -> dict[str, Any]:
+    """The same usage. Raises ValidationError where its tokens are no counts."""
+    msgspec.convert(usage, Usage)
+    return usage
 
 
 def usage_of_stream(events: bytes) -> Usage | None:

@@ -264,7 +264,7 @@ class DetokenizePeek(Peek, frozen=True):
 
 
 NOTHING = Peek()
-_KINDS: Mapping[str, type[Peek]] = {
+KINDS: Mapping[str, type[Peek]] = {
     endpoints.CHAT: ChatPeek,
     endpoints.COMPLETIONS: CompletionPeek,
     endpoints.EMBEDDINGS: EmbeddingPeek,
@@ -275,7 +275,7 @@ _KINDS: Mapping[str, type[Peek]] = {
     endpoints.TOKENIZE: Peek,
     endpoints.DETOKENIZE: DetokenizePeek,
 }
-_REQUIRED: Mapping[str, tuple[str, ...]] = {
+REQUIRED: Mapping[str, tuple[str, ...]] = {
     endpoints.CHAT: ("messages",),
     endpoints.COMPLETIONS: ("prompt",),
     endpoints.EMBEDDINGS: ("input",),
@@ -286,7 +286,7 @@ _REQUIRED: Mapping[str, tuple[str, ...]] = {
     endpoints.TOKENIZE: (),
     endpoints.DETOKENIZE: ("tokens",),
 }
-_LOOKS = {path: (msgspec.json.Decoder(kind).decode, _REQUIRED[path]) for path, kind in _KINDS.items()}
+_LOOKS = {path: (msgspec.json.Decoder(kind).decode, REQUIRED[path]) for path, kind in KINDS.items()}
 
 
 def peek(path: str, body: bytes) -> Peek:
@@ -295,7 +295,7 @@ def peek(path: str, body: bytes) -> Peek:
     try:
         found = decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _refused(_KINDS[path], body, error) from None
+        raise _refused(KINDS[path], body, error) from None
     if not found.model:
         raise _missing("model")
     for field in required:

@@ -13,7 +13,7 @@ import msgspec
 from argosy.errors import RequestError
 from argosy.protocol import openai
 from argosy.protocol.endpoints import COUNT_TOKENS, MESSAGES, RESPONSES
-from argosy.protocol.openai import Usage
+from argosy.protocol.openai import Count, Usage
 
 
 class Surface:
@@ -48,9 +48,9 @@ class Surface:
 class _Counted(msgspec.Struct):
     """Of Responses and Messages. In a stream it lies in the event's `response` or `message`, or in the event."""
 
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cache_read_input_tokens: int = 0  # Anthropic's does not count them in input_tokens
+    input_tokens: Count = 0
+    output_tokens: Count = 0
+    cache_read_input_tokens: Count = 0  # Anthropic's does not count them in input_tokens
 
 
 class _Answer(msgspec.Struct):

@@ -17,7 +17,8 @@ from argosy.wire.driven import Signal
 from argosy.wire.known_head import HEAD_END, KnownHead
 
 HIGH_WATER_BYTES = 256 * 1024  # unread bytes of an answer at which we stop reading from its socket
-LONGEST_HEAD_BYTES = 256 * 1024
+# Of what is no body: a head, interim answers, trailers, extensions of chunks, between any two parts of the body.
+LONGEST_HEAD_BYTES = 64 * 1024
 COPIED_BYTES = 8192  # of a request's body, up to which it is put behind its head; a longer one is sent beside it
 _FRAMING = re.compile(rb"\r\n(content-length|transfer-encoding):", re.IGNORECASE)
 
@@ -150,6 +151,7 @@ class Exchange:
     def close(self) -> None:
         """Gives the connection back when the answer was complete, else closes it: the server stops its work."""
         self._connection.exchange_closed(self)
+        self.error = None  # its traceback leads to the frames that lead here: a ring that only the collector undoes
 
 
 class _UnaskedAnswerError(Exception):
@@ -176,6 +178,7 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_exchange",
+        "_head_bytes",
         "_head_from",
         "_keep_alive",
         "_known",
@@ -200,6 +203,7 @@ class Connection(asyncio.Protocol):
         self._exchange: Exchange | None = None
         self._seen = b""  # of an answer, up to the end of its head
         self._head_from = 0  # where in it the head begins, behind those of 1xx
+        self._head_bytes = 0  # since the last part of a body
         self._keep_alive = False
         self._last: AnswerHead | None = None
         self._known: KnownHead[AnswerHead] | None = None
@@ -211,7 +215,7 @@ class Connection(asyncio.Protocol):
         """Starts an exchange: `head` is the request line and headers with their blank line."""
         assert self._transport is not None and self._exchange is None
         self._parts.clear()
-        self._left = 0
+        self._left = self._head_bytes = 0
         exchange = self._exchange = Exchange(self, self._loop, self._parts)
         if len(body) < COPIED_BYTES:
             self._transport.write(head + body)
@@ -309,6 +313,7 @@ class Connection(asyncio.Protocol):
     def _parse(self, exchange: Exchange, data: bytes) -> None:
         first = not exchange.started
         exchange.started = True
+        parts = len(self._parts)
         if first:
             self._seen, self._head_from = data, 0
         elif exchange.head is None:
@@ -319,10 +324,15 @@ class Connection(asyncio.Protocol):
             if not exchange.complete:
                 exchange.error = BrokenAnswerError(f"the answer is not HTTP/1.1 ({error})")
             self.abort()  # behind a complete answer it is junk, which spoils the connection alone
-        if exchange.head is None:
-            if len(self._seen) > LONGEST_HEAD_BYTES and exchange.error is None:
-                exchange.error = BrokenAnswerError(f"the answer's head has more than {LONGEST_HEAD_BYTES} bytes")
+        if len(self._parts) > parts:
+            self._head_bytes = 0
+        else:
+            self._head_bytes += len(data)
+            if self._head_bytes > LONGEST_HEAD_BYTES and not exchange.complete and exchange.error is None:
+                size = self._head_bytes
+                exchange.error = BrokenAnswerError(f"the answer has {size} bytes of headers without any of a body")
                 self.abort()
+        if exchange.head is None:
             return
         self._seen = b""
         head = exchange.head

@@ -35,7 +35,7 @@ UNREAD_BODY_BYTES = 1024 * 1024  # of a request's body, at which we stop reading
 HEAD_SECONDS = 15.0  # a request's head must be complete within this
 BODY_SECONDS = 30.0  # the longest silence within a request's body
 IDLE_SECONDS = 75.0  # between two requests; longer than clients and proxies keep a connection themselves
-DRAIN_SECONDS = 5.0  # how long the rest of a refused body is read and thrown away, so that the refusal can be read
+DRAIN_SECONDS = 5.0  # for a refused body's rest to be thrown away, and for a last answer to be taken by its client
 LOOK_SECONDS = 5.0
 LONGEST_KNOWN_TARGET_BYTES = 256  # of request targets that are worth remembering
 
@@ -175,8 +175,8 @@ class HttpProtocol(asyncio.Protocol):
         if self._cycles:
             for cycle in self._cycles:
                 cycle.keep_alive = False
-        elif self._transport is not None:
-            self._transport.close()
+        else:
+            self._close()
 
     # httptools, while it parses
 
@@ -226,7 +226,7 @@ class HttpProtocol(asyncio.Protocol):
                 self._pause_reading()
 
     def on_message_complete(self) -> None:
-        if not self._parser.should_upgrade():  # else llhttp leaves the body to it: see _read_on_without_upgrade
+        if not self._parser.should_upgrade():  # else llhttp leaves the body to it: see _without_upgrade
             self._body_complete()
 
     # the cycles
@@ -267,14 +267,18 @@ class HttpProtocol(asyncio.Protocol):
     def _parse(self, data: bytes) -> None:
         if self._head_since is None and self._reading is None:
             self._head_since, self._head_bytes = self.loop.time(), 0
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._read_on_without_upgrade(data[upgrade.args[0] :])
-        except (httptools.HttpParserError, httptools.HttpParserInvalidURLError) as error:
-            self._refuse(400, str(error) or "it is malformed")
+        came = len(data)
+        while data:
+            try:
+                self._parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                data = self._without_upgrade(data[upgrade.args[0] :])
+                continue
+            except (httptools.HttpParserError, httptools.HttpParserInvalidURLError) as error:
+                self._refuse(400, str(error) or "it is malformed")
+            break
         if self._head_since is not None:
-            self._head_bytes += len(data)
+            self._head_bytes += came
             if self._head_bytes > LONGEST_HEAD_BYTES:
                 self._refuse(431, f"its head has more than {LONGEST_HEAD_BYTES} bytes")
 
@@ -322,33 +326,39 @@ class HttpProtocol(asyncio.Protocol):
                 cycle.keep_alive = False
                 cycle.answer(500, b"content-type: application/json\r\n", body)
         if not cycle.ended and not self.closed:
-            assert self._transport is not None
-            self._transport.close()  # an answer that stopped in the middle: its reader must not take it for whole
+            self._close()  # an answer that stopped in the middle: its reader must not take it for whole
 
     def _close_or_go_on(self, cycle: RequestCycle) -> None:
         if self._cycles and self._cycles[0] is cycle:
             self._cycles.popleft()
         if not cycle.keep_alive or self._stopping:
-            if self._transport is not None:
-                self._transport.close()
+            self._close()
         elif self._cycles:  # pipelined: in a turn of its own, as answers at once would lie on top of each other
             self.loop.call_soon(self._start, self._cycles[0])
         elif self._reading_paused:
             self.resume_reading()
 
-    def _read_on_without_upgrade(self, rest: bytes) -> None:
-        """A client that would rather speak another protocol (Java's HttpClient: h2c) is answered in this one.
+    def _without_upgrade(self, rest: bytes) -> bytes:
+        """What is to be read next, where a client would rather speak another protocol (Java's HttpClient: h2c).
 
-        llhttp stops behind such a request's head; its body is read by a parser that has not seen the question.
+        It is answered in this one. llhttp stops behind such a request's head; its body is read by a parser that has not
+        seen the question.
         """
         framing = [each for each in self._headers if each[0] in (b"content-length", b"transfer-encoding")]
         lines = [b"POST / HTTP/1.1", *(b"%b: %b" % each for each in framing), b"", b""]
         self._parser = httptools.HttpRequestParser(self)
-        self.data_received(b"\r\n".join(lines) + rest)
+        return b"\r\n".join(lines) + rest
 
     def _give_up_draining(self, cycle: RequestCycle) -> None:
-        if not cycle.message_complete and self._transport is not None:
+        if not cycle.message_complete:
+            self._close()
+
+    def _close(self) -> None:
+        """Once what was written has left. Who does not read it is not waited for without end: it would stay open."""
+        if self._transport is not None and not self.closed:
             self._transport.close()
+            if self._transport.get_write_buffer_size():
+                self.loop.call_later(DRAIN_SECONDS, self._transport.abort)
 
     def _pause_reading(self) -> None:
         if not self._reading_paused and self._transport is not None:
@@ -366,12 +376,12 @@ class HttpProtocol(asyncio.Protocol):
             told = f"content-length: {len(body)}\r\nx-request-id: bad-{secrets.token_hex(6)}\r\n".encode()
             rest = b"content-type: application/json\r\nconnection: close\r\n\r\n"
             self.write(STATUS_LINES[status] + told + rest + body)
-            self._transport.close()
+            self._close()
             return
         for cycle in self._cycles:
             cycle.keep_alive = False
         if self._reading is not None and not self._reading.ended:
-            self._transport.close()  # the body of a request broke off: its answer would be of half a request
+            self._close()  # the body of a request broke off: its answer would be of half a request
 
     def _look_at_the_time(self) -> None:
         now = self.loop.time()
@@ -380,7 +390,7 @@ class HttpProtocol(asyncio.Protocol):
         slow_body = self._reading is not None and not self._reading_paused and now - self._heard_at > BODY_SECONDS
         idle = not self._cycles and self._head_since is None and now - self._quiet_since > IDLE_SECONDS
         if (slow_head or slow_body or idle) and self._transport is not None:
-            self._transport.close()
+            self._close()
         else:
             self._timer = self.loop.call_later(LOOK_SECONDS, self._look_at_the_time)
 

@@ -12,34 +12,59 @@ from dataclasses import dataclass
 from argosy.errors import BrokenAnswerError
 
 LONGEST_EVENT_BYTES = 32 * 1024 * 1024
+LONG_TAIL_BYTES = 8 * 1024
 
 
 class EventFramer:
     """Passes on whole events; the unfinished tail waits for its end."""
 
-    __slots__ = ("tail",)
+    __slots__ = ("_held", "_long")
 
     def __init__(self) -> None:
-        self.tail = b""
+        self._held = b""
+        self._long: bytearray | None = None  # in its place, once it is long
+
+    @property
+    def tail(self) -> bytes:
+        return self._held if self._long is None else bytes(self._long)
+
+    @tail.setter
+    def tail(self, data: bytes) -> None:
+        self._held, self._long = data, None
 
     def feed(self, data: bytes) -> bytes:
         """All that is complete now, up to and with the last blank line; b"" when no event has ended yet.
 
         Raises BrokenAnswerError for an event beyond 32 MiB.
         """
-        if self.tail:
-            data = self.tail + data
+        if self._held:
+            data = self._held + data
+        elif self._long is not None:
+            return self._feed_long(self._long, data)
         if data.endswith(b"\n\n"):
-            self.tail = b""
+            self._held = b""
             return data
         end = max(data.rfind(b"\n\n") + 2, data.rfind(b"\n\r\n") + 3)
         if end <= 2:  # neither was found: -1 + 2, -1 + 3
-            if len(data) > LONGEST_EVENT_BYTES:
-                raise BrokenAnswerError(f"the server sent {len(data)} bytes without the end of an event")
-            self.tail = data
+            if len(data) > LONG_TAIL_BYTES:
+                self._held, self._long = b"", bytearray(data)
+            else:
+                self._held = data
             return b""
-        self.tail = data[end:]
+        self._held = data[end:]
         return data[:end]
+
+    def _feed_long(self, held: bytearray, data: bytes) -> bytes:
+        """The same without a copy of all that is held and a search through it for every piece: they may be many."""
+        new = len(held) - 2
+        held += data
+        end = max(held.rfind(b"\n\n", new) + 2, held.rfind(b"\n\r\n", new) + 3)
+        if end <= 2:
+            if len(held) > LONGEST_EVENT_BYTES:
+                raise BrokenAnswerError(f"the server sent {len(held)} bytes without the end of an event")
+            return b""
+        self._held, self._long = bytes(held[end:]), None
+        return bytes(held[:end])
 
 
 _AFTER_EVENT = re.compile(rb"(?<=\n\n)|(?<=\n\r\n)")

@@ -94,6 +94,13 @@ async def test_a_client_cannot_write_lines_of_its_own() -> None:
     assert 'error="no\\nno"' in line
 
 
+@pytest.mark.parametrize("log_format", ["text", "json"])
+async def test_a_client_cannot_fill_the_log_with_one_request(log_format: LogFormat) -> None:
+    line = await line_of(Call(b"req-1", CHAT, 0.0, model="x" * 1_000_000, error="y" * 1_000_000), log_format)
+    assert len(line) < 4000
+    assert "… (1000000 characters)" in line
+
+
 async def test_a_visit_is_one_line_whatever_its_path_holds() -> None:
     stream = io.StringIO()
     log = AccessLog(stream)

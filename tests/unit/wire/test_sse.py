@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from argosy.errors import BrokenAnswerError
-from argosy.wire.sse import LONGEST_EVENT_BYTES, EventFramer, SseDecoder, SseEvent
+from argosy.wire.sse import LONG_TAIL_BYTES, LONGEST_EVENT_BYTES, EventFramer, SseDecoder, SseEvent
 
 LF = b'data: {"a": 1}\n\n: a comment\n\nevent: end\ndata: two\ndata: lines\n\ndata: [DONE]\n\n'
 CRLF = LF.replace(b"\n", b"\r\n")
@@ -51,6 +53,27 @@ def test_an_event_without_end_is_refused_before_it_fills_the_memory() -> None:
         assert framer.feed(piece) == b""
     with pytest.raises(BrokenAnswerError, match="without the end of an event"):
         framer.feed(b"x")
+
+
+@pytest.mark.parametrize("stream", [LF, CRLF], ids=["LF", "CRLF"])
+@pytest.mark.parametrize("piece", [1, 3, 1000, 5000])
+def test_long_events_in_small_pieces_are_passed_on_whole(stream: bytes, piece: int) -> None:
+    events = stream.replace(b"two", b"two" * LONG_TAIL_BYTES)
+    framer, passed = EventFramer(), b""
+    for at in range(0, len(events), piece):
+        part = framer.feed(events[at : at + piece])
+        assert not part or part.endswith((b"\n\n", b"\n\r\n"))
+        passed += part
+        assert passed + framer.tail == events[: at + piece]
+    assert passed == events
+
+
+def test_a_long_event_costs_no_more_for_coming_in_many_pieces() -> None:
+    framer, began = EventFramer(), time.process_time()
+    for _ in range(16 * 1024):
+        framer.feed(b"x" * 1024)
+    assert len(framer.tail) == 16 * 1024 * 1024
+    assert time.process_time() - began < 5, "it took minutes when every piece was searched for from the beginning"
 
 
 @pytest.mark.parametrize("stream", [LF, CRLF], ids=["LF", "CRLF"])

@@ -1,0 +1,189 @@
+"""What each route of the gateway is for, wants and answers: the words and structs of /openapi.json (openapi.py).
+
+The routes of what is passed on to the controller are here too: this side of the fleet has no other list of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from argosy.protocol import admin, endpoints, heartbeat, peek, replica_log
+
+PATH = "/openapi.json"
+PASSED_ON = "/argosy/v1/fleet/{rest:path}"
+JSON, TEXT, EVENTS = "application/json", "text/plain", "text/event-stream"
+_Object = dict[str, Any]
+
+
+# What answers consist of that are made without a struct: the fuzz compares them with what the door says.
+
+
+class Health(msgspec.Struct):
+    status: Literal["ok"]
+
+
+class Ready(msgspec.Struct):
+    ready: bool
+    deployments: dict[str, str]  # name → state
+
+
+class Model(msgspec.Struct):
+    """`root`: the deployment, where `id` is an alias; `ready`: it can serve now."""
+
+    id: str
+    object: Literal["model"]
+    created: int
+    owned_by: str
+    root: str
+    task: str
+    ready: bool
+
+
+class ModelList(msgspec.Struct):
+    object: Literal["list"]
+    data: list[Model]
+
+
+class Fault(msgspec.Struct):
+    """`code` is for programs: docs/guide/troubleshooting.md has them all. An engine's own may be a number."""
+
+    message: str
+    type: str | None = None
+    param: str | None = None
+    code: str | int | None = None
+    place_in_line: int | UnsetType = UNSET
+
+
+class Refusal(msgspec.Struct):
+    """OpenAI's error envelope."""
+
+    error: Fault
+
+
+class AnthropicFault(msgspec.Struct):
+    type: str
+    message: str
+
+
+class AnthropicRefusal(msgspec.Struct):
+    """Anthropic's error envelope."""
+
+    type: Literal["error"]
+    error: AnthropicFault
+
+
+class Nothing(msgspec.Struct):
+    """{}: it has been taken."""
+
+
+OF_MODELS: tuple[int | str, ...] = (400, 401, 403, 404, 413, 429, 502, 503, 504, "4XX", "5XX")
+_TIMES: Mapping[str, tuple[_Object, str]] = {
+    "x-request-timeout": ({"type": "number", "exclusiveMinimum": 0}, "Seconds that the request may take in all."),
+    "x-wait-comments": ({"enum": ["true", "false"]}, "Comment lines while a stream waits, against silent connections."),
+}
+
+
+@dataclass(frozen=True)
+class Operation:
+    """`answer`: a struct (JSON), or a media type; `query` and `headers`: name → schema, meaning."""
+
+    summary: str
+    lock: str
+    answer: Any
+    body: Any = None
+    refusals: tuple[int | str, ...] = ()
+    also: tuple[int, ...] = ()  # other statuses with the same answer
+    streamed: bool = False  # or as events, where the body wants it
+    query: Mapping[str, tuple[_Object, str]] = field(default_factory=dict)
+    headers: Mapping[str, tuple[_Object, str]] = field(default_factory=dict)
+    answer_headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def _of_model(path: str) -> Operation:
+    streamed = path in endpoints.STREAMED
+    return Operation(
+        f"Asks a model: {path.removeprefix('/v1/')}; what else the body holds goes to its engine as it came",
+        "client",
+        JSON,
+        peek.KINDS[path],
+        OF_MODELS,
+        streamed=streamed,
+        headers=_TIMES if streamed else {"x-request-timeout": _TIMES["x-request-timeout"]},
+    )
+
+
+_NOW = {"now": ({"enum": ["1"]}, "Gives what runs no time.")}
+_WHOLE = {"type": "integer", "minimum": 0}
+_CHANGE = (400, 401, 404, 503)
+
+OPERATIONS: Mapping[str, Operation] = {
+    "GET /": Operation("What this is", "", TEXT),
+    "GET /health": Operation("The gateway lives", "", Health),
+    "GET /ready": Operation(
+        "Whether every deployment has reached its wanted replicas, or has failed",
+        "",
+        Ready,
+        refusals=(404,),
+        also=(503,),
+        query={"model": ({"type": "string"}, "This one alone, and then only ready is ready.")},
+    ),
+    f"GET {PATH}": Operation("This document", "client", JSON, refusals=(401, 403)),
+    **{f"POST {path}": _of_model(path) for path in endpoints.ENDPOINTS},
+    "GET /v1/models": Operation("What the key may use", "client", ModelList, refusals=(401, 403)),
+    "GET /v1/models/{id}": Operation("One model", "client", Model, refusals=(401, 403, 404)),
+    "GET /metrics": Operation("For Prometheus", "admin", TEXT, refusals=(401, 403)),
+    f"POST {heartbeat.PATH}": Operation(
+        "A worker tells of its replica", "join", heartbeat.HeartbeatAnswer, heartbeat.Heartbeat, (400, 401, 413)
+    ),
+    "PUT /argosy/v1/table": Operation(
+        "The controller tells what is wanted", "admin", admin.TableAnswer, admin.FleetTable, (400, 401, 413)
+    ),
+    "GET /argosy/v1/replicas": Operation(
+        "Replicas as this gateway sees them", "admin", list[admin.ReplicaView], refusals=(401,)
+    ),
+    "POST /argosy/v1/replicas/drain/{id}": Operation(
+        "Ends a replica's worker when its requests are through", "admin", Nothing, refusals=_CHANGE, query=_NOW
+    ),
+    f"POST {replica_log.PATH}": Operation(
+        "A worker sends the part of its log that was asked for", "join", Nothing, replica_log.LogPart, (400, 401, 413)
+    ),
+    f"GET {replica_log.PATH}/{{id}}": Operation(
+        "The log of a replica, wherever it runs",
+        "admin",
+        TEXT,
+        refusals=_CHANGE,
+        query={"lines": (_WHOLE, "The last so many."), "after": (_WHOLE, "What was written after this byte.")},
+        answer_headers={replica_log.END_HEADER: "Where the next part begins."},
+    ),
+    "GET /argosy/v1/fleet": Operation("State of the fleet", "admin", admin.FleetReport, refusals=(401, 503)),
+    "PUT /argosy/v1/fleet": Operation(
+        "Applies another fleet", "admin", admin.FleetReport, admin.FleetRequest, (400, 401, 413, 503)
+    ),
+}
+# By the controller, to which the gateway passes them on.
+CONTROLLERS: Mapping[str, Operation] = {
+    "GET /argosy/v1/fleet/events": Operation("Changes as they happen", "admin", EVENTS, refusals=(401, 503)),
+    "POST /argosy/v1/fleet/stop/{name}": Operation("Stops a deployment", "admin", admin.FleetReport, None, _CHANGE),
+    "POST /argosy/v1/fleet/start/{name}": Operation(
+        "Starts a deployment, or a replica that was drained", "admin", admin.FleetReport, None, _CHANGE
+    ),
+    "POST /argosy/v1/fleet/scale/{name}": Operation(
+        "Gives a deployment so many replicas",
+        "admin",
+        admin.FleetReport,
+        refusals=_CHANGE,
+        query={"replicas": ({"type": "integer", "minimum": 0, "maximum": 1000}, "How many.")},
+    ),
+    "POST /argosy/v1/fleet/restart/{name}": Operation(
+        "Replaces every replica of a deployment", "admin", admin.FleetReport, None, _CHANGE
+    ),
+    "POST /argosy/v1/fleet/drain/{replica}": Operation(
+        "Takes a replica out until it is started", "admin", admin.FleetReport, None, _CHANGE
+    ),
+    "POST /argosy/v1/fleet/down": Operation("Takes the fleet down", "admin", Nothing, refusals=(401, 503), query=_NOW),
+}
