@@ -1,10 +1,19 @@
-"""Rules that choose among the replicas that could take a request now. Pure: they see values and decide."""
+"""Rules that choose among the replicas that could take a request now. Pure: they see values and decide.
+
+A replica's load is its requests in flight by its weight: one of weight 2 has twice as many before it is as busy. What
+the dispatcher remembers for a policy comes to it in the hint.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
+
+# Of `affinity`: how far above its fair share a busy replica is still given what it knows. A quarter more, and two more
+# requests, so that few of them are not scattered by chance.
+OVER_SHARE = 1.25
+SLACK = 2
 
 
 class Candidate(Protocol):
@@ -18,26 +27,65 @@ class Candidate(Protocol):
         ...
 
     @property
-    def weight(self) -> float: ...
+    def weight(self) -> float:
+        """Its share of the requests beside the others', above 0."""
+        ...
 
 
 C = TypeVar("C", bound=Candidate)
 
 
-@dataclass(frozen=True, slots=True)
-class Hint:
-    """What is known of the request. Empty for now: prefix and session affinity will read it."""
+class Hint(NamedTuple):
+    """What is known of the request, for each candidate in turn; nothing where the policy wants no memory."""
+
+    known: Sequence[int] = ()  # how many blocks of its beginning the candidate was given before
+    lately: Sequence[float] = ()  # requests that the candidate was given of late
+
+
+NOTHING = Hint()
 
 
 def least_in_flight(candidates: Sequence[C], hint: Hint, draw: float) -> C:
-    """The one with the fewest requests; among equals the longest idle."""
-    best = candidates[0]
+    """The one with the least load; among equals the longest idle."""
+    best, least = candidates[0], math.inf
     for candidate in candidates:  # by hand: min with a key costs a microsecond more on every request
-        if candidate.in_flight < best.in_flight or (
-            candidate.in_flight == best.in_flight and candidate.turn < best.turn
-        ):
-            best = candidate
+        load = candidate.in_flight / candidate.weight
+        if load < least or (load == least and candidate.turn < best.turn):
+            best, least = candidate, load
     return best
+
+
+def two_choices(candidates: Sequence[C], hint: Hint, draw: float) -> C:
+    """Two by chance, and of these the one with the least load: where several gateways share the replicas, none of them
+    knowing the others' requests, they do not all run to the same one. `draw` is uniform in [0, 1)."""
+    count = len(candidates)
+    if count <= 2:
+        return least_in_flight(candidates, hint, draw)
+    first, second = divmod(int(draw * count * (count - 1)), count - 1)
+    return least_in_flight((candidates[first], candidates[second + (second >= first)]), hint, draw)
+
+
+def affinity(candidates: Sequence[C], hint: Hint, draw: float) -> C:
+    """The one that was given the most of this beginning before, as its cache may still have it; among equals the one
+    with the least load. One that is busy must not be above its share by it, neither now nor of late: what everybody
+    shares is so known everywhere soon, and conversations are spread evenly. Else least_in_flight."""
+    if not any(hint.known):
+        return least_in_flight(candidates, hint, draw)
+    weights = sum([candidate.weight for candidate in candidates])
+    share_now = OVER_SHARE * (sum([candidate.in_flight for candidate in candidates]) + 1) / weights
+    share_lately = OVER_SHARE * (sum(hint.lately) + 1) / weights
+    best: C | None = None
+    most, least = 1, math.inf
+    for candidate, known, lately in zip(candidates, hint.known, hint.lately, strict=True):
+        if known < most:
+            continue
+        running, weight = candidate.in_flight, candidate.weight
+        if running and (running + 1 > share_now * weight + SLACK or lately + 1 > share_lately * weight + SLACK):
+            continue
+        load = running / weight
+        if best is None or known > most or load < least or (load == least and candidate.turn < best.turn):
+            best, most, least = candidate, known, load
+    return best if best is not None else least_in_flight(candidates, hint, draw)
 
 
 def round_robin(candidates: Sequence[C], hint: Hint, draw: float) -> C:
@@ -57,7 +105,10 @@ def weighted_lottery(candidates: Sequence[C], hint: Hint, draw: float) -> C:
 
 Policy = Callable[[Sequence[C], Hint, float], C]
 POLICIES: Mapping[str, Callable[..., Candidate]] = {
+    "affinity": affinity,
     "least_in_flight": least_in_flight,
     "round_robin": round_robin,
+    "two_choices": two_choices,
     "weighted_lottery": weighted_lottery,
 }
+REMEMBERING = frozenset({"affinity"})  # policies that want the hint

@@ -29,6 +29,7 @@ class Call:
     client: str = ""  # its address
     model: str = ""  # as the client sent it
     stream: bool = False
+    session: bytes = b""  # what the client calls its conversation
     body: bytes = b""  # as the engine is to get it; b"" at the end
     found: Peek = NOTHING  # what was seen in the body
     deployment: Deployment | None = None

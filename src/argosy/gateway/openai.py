@@ -31,6 +31,7 @@ from argosy.registry.registry import Registry
 from argosy.wire.server import CLIENT_LEFT
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+SESSION = b"x-session-id"  # as OpenRouter and others name it: requests with the same one want the same replica
 CLIENT_CLOSED_REQUEST = 499  # nginx's number for a client that left; never sent, only logged
 _REQUEST_ID = re.compile(rb"[\w.:/+=-]{1,128}")
 
@@ -76,7 +77,7 @@ class OpenAISurface:
         try:
             headers = dict(scope["headers"])
             call.request_id = self.request_id(headers.get(b"x-request-id", b""))
-            call.client = self._addresses.of(scope)
+            call.client, call.session = self._addresses.of(scope), headers.get(SESSION, b"")
             principal = self._gatekeeper.client(
                 headers.get(b"authorization", b""),
                 headers.get(b"host", b""),

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from argosy.dispatch.dispatcher import Dispatcher, Lease
-from argosy.dispatch.policies import Hint
 from argosy.errors import BrokenAnswerError, ConnectError, RefusedError, UpstreamError
 from argosy.gateway.answers import JSON, Answers, named
 from argosy.gateway.call import Call
@@ -24,7 +23,6 @@ from argosy.registry.registry import Registry
 from argosy.wire.connection import Exchange
 
 ATTEMPTS_TAKEN = 2  # replicas that may take one request and fail: a bad request must not kill a fleet
-_HINT = Hint()
 
 
 class Relay:
@@ -58,13 +56,13 @@ class Relay:
         if call.deadline < queue_until:
             queue_until, limit = call.deadline, REQUEST_TIMEOUT
         while True:
-            lease = self._dispatcher.lease_now(deployment, _HINT, tried)
+            lease = self._dispatcher.lease_now(deployment, call, tried)
             if lease is None:
                 began = self._clock()
                 try:
                     seconds = max(0.0, queue_until - began)
                     lease = await self._dispatcher.lease(
-                        deployment, _HINT, tried, seconds=seconds, limit=limit, principal=call.principal
+                        deployment, call, tried, seconds=seconds, limit=limit, principal=call.principal
                     )
                 finally:
                     call.queued_seconds += self._clock() - began
@@ -121,11 +119,14 @@ class Relay:
             else:
                 await self._answers.stream(call, exchange, limits, replica, send, hold=sent.hold)
             if call.status >= 500:  # in the engine's own words
-                self._registry.count_error(replica, str(UpstreamError.code))
+                said = f"it answered {call.status}"
+                self._registry.report_failure(replica, str(UpstreamError.code), said, self._clock())
+            elif replica.failures and call.status < 400:
+                self._registry.report_success(replica, self._clock())
         except UpstreamError as error:
             if not call.started:
                 call.failed_seconds += self._clock() - call.leased_at
-            self._registry.count_error(replica, str(error.code))
+            self._registry.report_failure(replica, str(error.code), str(error), self._clock())
             raise named(error, replica) from error
         finally:
             limits.stop()

@@ -6,16 +6,15 @@ import random
 import pytest
 
 from argosy.dispatch.dispatcher import Dispatcher, Lease
-from argosy.dispatch.policies import Hint
 from argosy.errors import OverloadedError, UnavailableError
 from argosy.protocol.admin import FleetTable
 from argosy.protocol.deployment import DeploymentRecord
 from argosy.registry.records import Deployment, Replica
 from argosy.registry.registry import Registry
-from fakes import FakeClock
+from fakes import FakeAsked, FakeClock
 from voices import WorkerVoice
 
-HINT = Hint()
+ASKED = FakeAsked()
 
 
 class Stage:
@@ -51,7 +50,7 @@ class Stage:
         return self.registry.replicas[f"m.{index}"]
 
     def now(self, *tried: Replica) -> Lease | None:
-        return self.dispatcher.lease_now(self.deployment, HINT, [(each, each.status.epoch) for each in tried])
+        return self.dispatcher.lease_now(self.deployment, ASKED, [(each, each.status.epoch) for each in tried])
 
     def taken(self) -> Lease:
         lease = self.now()
@@ -60,7 +59,7 @@ class Stage:
 
     def waiting(self, *tried: Replica, seconds: float = 60, principal: str = "") -> asyncio.Task[Lease]:
         keys = [(each, each.status.epoch) for each in tried]
-        lease = self.dispatcher.lease(self.deployment, HINT, keys, seconds=seconds, principal=principal)
+        lease = self.dispatcher.lease(self.deployment, ASKED, keys, seconds=seconds, principal=principal)
         return asyncio.ensure_future(lease)
 
 
