@@ -71,20 +71,23 @@ def affinity(candidates: Sequence[C], hint: Hint, draw: float) -> C:
     shares is so known everywhere soon, and conversations are spread evenly. Else least_in_flight."""
     if not any(hint.known):
         return least_in_flight(candidates, hint, draw)
-    weights = sum([candidate.weight for candidate in candidates])
-    share_now = OVER_SHARE * (sum([candidate.in_flight for candidate in candidates]) + 1) / weights
-    share_lately = OVER_SHARE * (sum(hint.lately) + 1) / weights
+    running, weights = 1, 0.0  # with this request
+    for candidate in candidates:
+        running += candidate.in_flight
+        weights += candidate.weight
+    now_each = OVER_SHARE * running / weights
+    lately_each = OVER_SHARE * (sum(hint.lately) + 1) / weights
     best: C | None = None
-    most, least = 1, math.inf
+    most, least, turn = 1, math.inf, 0
     for candidate, known, lately in zip(candidates, hint.known, hint.lately, strict=True):
         if known < most:
             continue
-        running, weight = candidate.in_flight, candidate.weight
-        if running and (running + 1 > share_now * weight + SLACK or lately + 1 > share_lately * weight + SLACK):
+        busy, weight = candidate.in_flight, candidate.weight
+        if busy and (busy + 1 > now_each * weight + SLACK or lately + 1 > lately_each * weight + SLACK):
             continue
-        load = running / weight
-        if best is None or known > most or load < least or (load == least and candidate.turn < best.turn):
-            best, most, least = candidate, known, load
+        load = busy / weight
+        if known > most or load < least or (load == least and candidate.turn < turn):
+            best, most, least, turn = candidate, known, load, candidate.turn
     return best if best is not None else least_in_flight(candidates, hint, draw)
 
 

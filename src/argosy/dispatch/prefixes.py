@@ -1,10 +1,10 @@
 """How requests begin, and which replica was lately given what begins alike: its cache may hold that part of the prompt.
 
 A beginning is told by marks. The first 32 KB of a body from its `messages` (`prompt`, `input`) on are cut into blocks,
-and each mark is the hash of the mark before it and the last 512 bytes of its block: two bodies that share a mark share
-what stands before it. Blocks are of 512 bytes at first, so that nothing is left out, and grow with the depth, so that a
-long prompt costs no more than a few µs. A wrong guess costs a prompt that is read again, never an answer: so no JSON is
-parsed here, and what follows the messages in a body may stand in the last marks.
+and each mark is the hash of the mark before it and of its block: of all of it in the first 2 KB, then of its last 256
+bytes. So two bodies that share a mark share what stands before it, but for changes that keep every length. Blocks grow
+with the depth: a long prompt costs a few µs too. A wrong guess costs a prompt that is read again, never an answer: so no
+JSON is parsed here, and what follows the messages in a body may stand in the last marks.
 
 Owns what each replica was given, by marks that are forgotten in the order in which they were last used. What is made of
 it is the policy's (policies.py).
@@ -14,26 +14,22 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import accumulate
 from typing import NamedTuple, Protocol
 
 from argosy.dispatch.policies import Hint
 from argosy.protocol import endpoints
 from argosy.registry.records import Replica
 
-LONGEST_BYTES = 32 * 1024  # of a beginning
-HASHED_BYTES = 512  # of a block, its last
-# As many bytes as there are of a block's kind: a step is at most a quarter of what stands before it.
-_SIZES = [512] * 8 + [1024] * 4 + [2048] * 12
-_ENDS = list(accumulate(_SIZES))
-_HASHED = tuple(slice(end - HASHED_BYTES, end) for end in _ENDS)
+# A block is at most half of what stands before it: no more than that of a known prompt is overlooked.
+_ENDS = (512, 1024, 1536, 2048, 3072, 4096, 6144, 8192, 12288, 16384, 24576, 32768)
+_HASHED = tuple((end - (512 if end <= 2048 else 256), end) for end in _ENDS)
 _BEGINS_AT = {
     endpoints.CHAT: b'"messages"',
     endpoints.COMPLETIONS: b'"prompt"',
     endpoints.RESPONSES: b'"input"',
     endpoints.MESSAGES: b'"messages"',
 }
-# In each of two generations: 170 prompts of 32 KB, or some thousand short ones; at most 0.8 MB for a replica.
+# In each of two generations: 340 prompts of 32 KB, or some thousand short ones; at most 0.8 MB for a replica.
 MOST_MARKS = 4096
 SESSION_BLOCKS = 1000  # that a session counts as: more than a beginning has
 MOST_LEASES = 128  # of a replica; then all of its deployment's are halved
@@ -62,14 +58,17 @@ def beginning_of(asked: Asked) -> Beginning:
     key = _BEGINS_AT.get(asked.path)
     if key is None:  # nothing is cached of embeddings
         return Beginning((), session)
+    body = asked.body
     # Within a text its quotes are escaped: what is found is a key, or a whole string that is spelt like it.
-    start = asked.body.find(key)
+    start = body.find(key)
     if start < 0:
         return Beginning((), session)
-    text = asked.body[start : start + LONGEST_BYTES]
-    marks, mark = list[int](), 0
-    for hashed in _HASHED[: bisect_right(_ENDS, len(text))]:
-        mark = hash((mark, text[hashed]))  # with a key of this process: nobody can make two that are the same
+    marks: list[int] = []
+    mark = 0
+    for begins, ends in _HASHED[: bisect_right(_ENDS, len(body) - start)]:
+        mark = hash(
+            (mark, body[start + begins : start + ends])
+        )  # with a key of this process: nobody can make two alike
         marks.append(mark)
     return Beginning(marks, session)
 
@@ -86,18 +85,18 @@ class Recent:
         self._before: set[int] = set()
 
     def known(self, beginning: Beginning) -> int:
-        """How many of its blocks, from the first on without a gap, it was given before."""
-        marks, (now, before) = beginning.marks, (self._marks, self._before)
-        low, high = 0, len(marks)
+        """How many of its blocks, from the first on, it was given before."""
+        marks, session = beginning
+        now, before = self._marks, self._before
+        depth = 0
         # All marks of a request are kept and forgotten together: where one is known, those before it are.
-        while low < high:
-            middle = (low + high) // 2
-            if marks[middle] in now or marks[middle] in before:
-                low = middle + 1
-            else:
-                high = middle
-        session = beginning.session
-        return low + SESSION_BLOCKS if session is not None and (session in now or session in before) else low
+        if marks and (marks[0] in now or marks[0] in before):
+            depth = len(marks)
+            while not (marks[depth - 1] in now or marks[depth - 1] in before):
+                depth -= 1
+        if session is not None and (session in now or session in before):
+            depth += SESSION_BLOCKS
+        return depth
 
     def note(self, beginning: Beginning) -> None:
         if len(self._marks) >= MOST_MARKS:
@@ -115,7 +114,8 @@ class Prefixes:
         self._recent: dict[Replica, Recent] = {}
 
     def hint(self, beginning: Beginning, candidates: Iterable[Replica]) -> Hint:
-        known, lately = list[int](), list[float]()
+        known: list[int] = []
+        lately: list[float] = []
         for replica in candidates:
             recent = self._of(replica)
             known.append(recent.known(beginning))
