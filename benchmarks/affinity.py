@@ -56,7 +56,12 @@ FLEET = """
 name: affinity
 gateway: {{port: 0}}
 deployments:
-  {model}: {{source: "{path}", replicas: 2, policy: {policy}, options: {{context: 2048, slots: 4, threads: 1}}}}
+  {model}:
+    source: {path}
+    replicas: 2
+    policy: {policy}
+    options: {{context: 2048, slots: 4, threads: 1}}
+    timeouts: {{first_token: 600, total: 1200}}  # on a busy machine round_robin takes more than the usual minute
 """
 WORK: Mapping[str, tuple[str, str]] = {  # what it is measured against, and affinity
     "conversations": ("round_robin", "affinity"),

@@ -3,8 +3,8 @@
 A beginning is told by marks. The first 32 KB of a body from its `messages` (`prompt`, `input`) on are cut into blocks,
 and each mark is the hash of the mark before it and of its block: of all of it in the first 2 KB, then of its last 256
 bytes. So two bodies that share a mark share what stands before it, but for changes that keep every length. Blocks grow
-with the depth: a long prompt costs a few µs too. A wrong guess costs a prompt that is read again, never an answer: so no
-JSON is parsed here, and what follows the messages in a body may stand in the last marks.
+with the depth: a long prompt costs a few µs too. A wrong guess costs a prompt that is read again, never an answer: so
+no JSON is parsed here, and what follows the messages in a body may stand in the last marks.
 
 Owns what each replica was given, by marks that are forgotten in the order in which they were last used. What is made of
 it is the policy's (policies.py).
