@@ -51,7 +51,7 @@ CONVERSATIONS, TURNS = 6, 4
 SYSTEM_WORDS = 1000  # about as many tokens
 CLIENTS, REQUESTS = 6, 24  # of shared and unrelated work
 SHARED_WORDS, UNRELATED_WORDS = 300, 120
-ANSWER_TOKENS = 16
+ANSWER_TOKENS = 24
 FLEET = """
 name: affinity
 gateway: {{port: 0}}
@@ -90,6 +90,7 @@ class Turn:
 
     seconds: float
     first_token: float  # the median
+    first_tokens: Sequence[float]  # sorted
     tokens_read: int
     tokens_cached: int
 
@@ -171,9 +172,11 @@ async def turn(url: str, kind: str, draw: random.Random) -> Turn:
     answers = await work(Door(url, client), draw)
     seconds = time.perf_counter() - begun
     await client.close()
+    first_tokens = sorted(round(each.first_token, 2) for each in answers)
     return Turn(
         round(seconds, 2),
-        round(statistics.median(each.first_token for each in answers), 2),
+        statistics.median(first_tokens),
+        first_tokens,
         sum(each.tokens_read for each in answers),
         sum(each.tokens_cached for each in answers),
     )

@@ -16,7 +16,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from argosy.dispatch.policies import Hint
+from argosy.dispatch.policies import NOTHING, Hint
 from argosy.protocol import endpoints
 from argosy.registry.records import Replica
 
@@ -29,7 +29,7 @@ _BEGINS_AT = {
     endpoints.RESPONSES: b'"input"',
     endpoints.MESSAGES: b'"messages"',
 }
-# In each of two generations: 340 prompts of 32 KB, or some thousand short ones; at most 0.8 MB for a replica.
+# In each of two generations: 340 prompts of 32 KB, or some thousand short ones; at most 0.6 MB for a replica.
 MOST_MARKS = 4096
 SESSION_BLOCKS = 1000  # that a session counts as: more than a beginning has
 MOST_LEASES = 128  # of a replica; then all of its deployment's are halved
@@ -114,6 +114,8 @@ class Prefixes:
         self._recent: dict[Replica, Recent] = {}
 
     def hint(self, beginning: Beginning, candidates: Iterable[Replica]) -> Hint:
+        if not beginning.marks and beginning.session is None:
+            return NOTHING
         known: list[int] = []
         lately: list[float] = []
         for replica in candidates:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from argosy.dispatch.policies import NOTHING
 from argosy.dispatch.prefixes import MOST_LEASES, MOST_MARKS, SESSION_BLOCKS, Beginning, Prefixes, beginning_of
 from argosy.protocol.endpoints import COMPLETIONS, EMBEDDINGS, MESSAGES, RESPONSES
 from argosy.protocol.replica import ReplicaState, ReplicaStatus
@@ -147,6 +148,7 @@ def test_a_session_counts_more_than_any_beginning() -> None:
     asked = FakeAsked(chat(text(40_000)).body, session=b"s-1")
     assert known(prefixes, asked, before, knows) == [SESSION_BLOCKS, 12]
     assert known(prefixes, FakeAsked(b"", session=b"s-2"), before, knows) == [0, 0]
+    assert prefixes.hint(beginning_of(FakeAsked(b"")), [before, knows]) == NOTHING, "of a request that shows nothing"
 
 
 def test_what_each_was_given_of_late_fades() -> None:
@@ -156,4 +158,4 @@ def test_what_each_was_given_of_late_fades() -> None:
         prefixes.note(Beginning(()), other, siblings)
     for _ in range(MOST_LEASES):
         prefixes.note(Beginning(()), one, siblings)
-    assert prefixes.hint(Beginning(()), [one, other]).lately == [MOST_LEASES / 2, 5]
+    assert prefixes.hint(Beginning([1]), [one, other]).lately == [MOST_LEASES / 2, 5]
