@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import Any
 
 from prefill import WORDS
+from processes import cpu_nanoseconds
 from serving import MODEL, argosy
 
 from argosy.config.environment import Environment
@@ -48,6 +49,7 @@ from argosy.registry.registry import Registry
 from argosy.wire.client import Client
 
 CONVERSATIONS, TURNS = 6, 4
+THINK_SECONDS = 3.0  # at most, before a question
 SYSTEM_WORDS = 1000  # about as many tokens
 CLIENTS, REQUESTS = 6, 24  # of shared and unrelated work
 SHARED_WORDS, UNRELATED_WORDS = 300, 120
@@ -89,6 +91,7 @@ class Turn:
     """One kind of work under one policy."""
 
     seconds: float
+    cpu_seconds: float  # of the busier engine: what `seconds` comes to where nothing else runs
     first_token: float  # the median
     first_tokens: Sequence[float]  # sorted
     tokens_read: int
@@ -130,15 +133,24 @@ def words(draw: random.Random, count: int) -> str:
 
 
 async def conversations(door: Door, draw: random.Random) -> list[Answered]:
-    async def talk(system: str, questions: Sequence[str]) -> list[Answered]:
+    async def talk(system: str, questions: Sequence[str], pauses: Sequence[float]) -> list[Answered]:
         messages, answers = [{"role": "system", "content": system}], list[Answered]()
-        for question in questions:
+        for question, seconds in zip(questions, pauses, strict=True):
+            await asyncio.sleep(seconds)
             messages.append({"role": "user", "content": question})
             answers.append(await door.ask(messages))
             messages.append({"role": "assistant", "content": answers[-1].text})
         return answers
 
-    made = [(words(draw, SYSTEM_WORDS), [words(draw, 12) for _ in range(TURNS)]) for _ in range(CONVERSATIONS)]
+    made = [
+        (
+            words(draw, SYSTEM_WORDS),
+            [words(draw, 12) for _ in range(TURNS)],
+            # As people do. Without it an even number of conversations keeps step, and round_robin by that its replicas.
+            [0.0, *(draw.uniform(0, THINK_SECONDS) for _ in range(TURNS - 1))],
+        )
+        for _ in range(CONVERSATIONS)
+    ]
     return [each for talked in await asyncio.gather(*(talk(*one) for one in made)) for each in talked]
 
 
@@ -165,16 +177,19 @@ async def unrelated(door: Door, draw: random.Random) -> list[Answered]:
     )
 
 
-async def turn(url: str, kind: str, draw: random.Random) -> Turn:
+async def turn(url: str, kind: str, draw: random.Random, engines: Sequence[int]) -> Turn:
     client = Client()
     work = {"conversations": conversations, "shared": shared, "unrelated": unrelated}[kind]
+    before = [cpu_nanoseconds(pid) for pid in engines]
     begun = time.perf_counter()
     answers = await work(Door(url, client), draw)
     seconds = time.perf_counter() - begun
+    spent = [cpu_nanoseconds(pid) - nanoseconds for pid, nanoseconds in zip(engines, before, strict=True)]
     await client.close()
     first_tokens = sorted(round(each.first_token, 2) for each in answers)
     return Turn(
         round(seconds, 2),
+        round(max(spent) / 1e9, 2),
         statistics.median(first_tokens),
         first_tokens,
         sum(each.tokens_read for each in answers),
@@ -197,12 +212,14 @@ def measure(rounds: int, kinds: Sequence[str], seed: int) -> dict[str, dict[str,
                     for policy in WORK[kind][:: -1 if number % 2 else 1]:
                         file.write_text(FLEET.format(model=MODEL, path=model, policy=policy))
                         argosy(["up", "-d", str(file)], home)
-                        address = json.loads(argosy(["ps", "--json"], home))["gateways"][0]["address"]
-                        done = asyncio.run(turn(address, kind, draw))
+                        report = json.loads(argosy(["ps", "--json"], home))
+                        engines = [each["engine_pid"] for each in report["deployments"][0]["replicas"]]
+                        done = asyncio.run(turn(report["gateways"][0]["address"], kind, draw, engines))
                         figures[kind][policy].append(done)
                         print(
-                            f"{kind:14} {policy:16} {done.seconds:6.1f} s in all, first token {done.first_token:5.2f} s"
-                            f" (p50), {done.tokens_read} tokens of prompts read, {done.tokens_cached} cached",
+                            f"{kind:14} {policy:16} {done.seconds:6.1f} s in all ({done.cpu_seconds:5.1f} s of CPU"
+                            f" in the busier engine), first token {done.first_token:5.2f} s (p50),"
+                            f" {done.tokens_read} tokens of prompts read, {done.tokens_cached} cached",
                             flush=True,
                         )
         finally:
@@ -212,12 +229,13 @@ def measure(rounds: int, kinds: Sequence[str], seed: int) -> dict[str, dict[str,
 
 def told(kind: str, turns: Mapping[str, Sequence[Turn]]) -> str:
     other, ours = WORK[kind]
-    seconds, first, read = (
+    seconds, cpu, first, read = (
         [statistics.median(getattr(each, what) for each in turns[policy]) for policy in (other, ours)]
-        for what in ("seconds", "first_token", "tokens_read")
+        for what in ("seconds", "cpu_seconds", "first_token", "tokens_read")
     )
     return (
-        f"{kind}: {other} takes {seconds[0] / seconds[1]:.2f}x affinity's time; affinity's first token (p50) "
+        f"{kind}: {other} takes {seconds[0] / seconds[1]:.2f}x affinity's time ({cpu[0] / cpu[1]:.2f}x its CPU time);"
+        f" affinity's first token (p50) "
         f"{first[1] / first[0] - 1:+.0%}, tokens read {read[1] / read[0] - 1:+.0%}"
     )
 

@@ -10,10 +10,11 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol, TypeVar
 
-# Of `affinity`: how far above its fair share a busy replica is still given what it knows. A quarter more, and two more
-# requests, so that few of them are not scattered by chance.
+# Of `affinity`: how far above its fair share a busy replica is still given what it knows. A quarter, and a few requests
+# more, so that few of them are not scattered by chance.
 OVER_SHARE = 1.25
-SLACK = 2
+SLACK_NOW = 2  # in flight: two conversations there do not drive out a third, while another replica has none
+SLACK_LATELY = 1  # of late: of many who come at once with the same prompt, the third goes elsewhere
 
 
 class Candidate(Protocol):
@@ -83,7 +84,7 @@ def affinity(candidates: Sequence[C], hint: Hint, draw: float) -> C:
         if known < most:
             continue
         busy, weight = candidate.in_flight, candidate.weight
-        if busy and (busy + 1 > now_each * weight + SLACK or lately + 1 > lately_each * weight + SLACK):
+        if busy and (busy + 1 > now_each * weight + SLACK_NOW or lately + 1 > lately_each * weight + SLACK_LATELY):
             continue
         load = busy / weight
         if known > most or load < least or (load == least and candidate.turn < turn):
