@@ -1,5 +1,5 @@
-"""Affinity over simulated traffic: the dispatcher's memory, the policy, and replicas that take longer for what they do not
-have in their cache, and the longer the busier they are."""
+"""Affinity over simulated traffic: the dispatcher's memory, the policy, and replicas that take longer for what they do
+not have in their cache, and the longer the busier they are."""
 
 from __future__ import annotations
 
