@@ -68,14 +68,16 @@ def two_choices(candidates: Sequence[C], hint: Hint, draw: float) -> C:
 
 def affinity(candidates: Sequence[C], hint: Hint, draw: float) -> C:
     """The one that was given the most of this beginning before, as its cache may still have it; among equals the one
-    with the least load. One that is busy must not be above its share by it, neither now nor of late: what everybody
-    shares is so known everywhere soon, and conversations are spread evenly. Else least_in_flight."""
+    with the least load. Where another one is less busy, it must not be above its share, neither now nor of late: what
+    everybody shares is so known everywhere soon, and conversations are spread evenly. Else least_in_flight."""
     if not any(hint.known):
         return least_in_flight(candidates, hint, draw)
-    running, weights = 1, 0.0  # with this request
+    running, weights, lightest = 1, 0.0, math.inf  # with this request
     for candidate in candidates:
-        running += candidate.in_flight
-        weights += candidate.weight
+        busy, weight = candidate.in_flight, candidate.weight
+        running += busy
+        weights += weight
+        lightest = min(lightest, busy / weight)
     now_each = OVER_SHARE * running / weights
     lately_each = OVER_SHARE * (sum(hint.lately) + 1) / weights
     best: C | None = None
@@ -84,9 +86,11 @@ def affinity(candidates: Sequence[C], hint: Hint, draw: float) -> C:
         if known < most:
             continue
         busy, weight = candidate.in_flight, candidate.weight
-        if busy and (busy + 1 > now_each * weight + SLACK_NOW or lately + 1 > lately_each * weight + SLACK_LATELY):
-            continue
         load = busy / weight
+        if load > lightest and (
+            busy + 1 > now_each * weight + SLACK_NOW or lately + 1 > lately_each * weight + SLACK_LATELY
+        ):
+            continue
         if known > most or load < least or (load == least and candidate.turn < turn):
             best, most, least, turn = candidate, known, load, candidate.turn
     return best if best is not None else least_in_flight(candidates, hint, draw)

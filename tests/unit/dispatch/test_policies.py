@@ -77,11 +77,16 @@ def test_affinity_leaves_who_is_busier_than_its_share() -> None:
     assert affinity([One("knows", 5), One("idle", 0)], Hint((5, 0), (0, 0)), 0).name == "idle"
 
 
-def test_affinity_leaves_who_was_given_more_than_its_share_of_late_unless_it_is_idle() -> None:
+def test_affinity_leaves_who_was_given_more_than_its_share_of_late_unless_none_is_less_busy() -> None:
     lately = (40, 8)
     assert affinity([One("knows", 1), One("idle", 0)], Hint((5, 0), lately), 0).name == "idle"
     assert affinity([One("knows", 0, 9), One("idle", 0, 1)], Hint((5, 0), lately), 0).name == "knows"
     assert affinity([One("knows", 1), One("busier", 2)], Hint((5, 0), lately), 0).name == "knows", "least in flight"
+
+
+def test_who_is_above_its_share_is_not_left_for_a_busier_one_that_knows_no_more() -> None:
+    given, busier = One("given", 2, 1), One("busier", 3, 2)
+    assert affinity([given, busier], Hint((4, 4), (40, 8)), 0).name == "given"
 
 
 def test_affinity_takes_the_next_best_where_the_best_is_too_busy() -> None:
