@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 
 from argosy.dispatch.line import Tried, Waiter, WaitingLine
 from argosy.dispatch.policies import NOTHING, POLICIES, REMEMBERING
-from argosy.dispatch.prefixes import Asked, Prefixes, beginning_of
+from argosy.dispatch.prefixes import Asked, Beginning, Prefixes, beginning_of
 from argosy.dispatch.retries import RetryBudget
 from argosy.errors import OverloadedError, RequestError, UnavailableError
 from argosy.registry.records import Deployment, Replica
@@ -26,14 +26,23 @@ SMOOTHING = 0.1  # the latest request's weight in the average of those before it
 class Lease:
     """A request's claim on a replica, from the choice to the last byte. Released once, on whatever path."""
 
-    __slots__ = ("_dispatcher", "_held", "deployment", "replica", "since")
+    __slots__ = ("_dispatcher", "_held", "beginning", "deployment", "epoch", "replica", "since")
 
-    def __init__(self, dispatcher: Dispatcher, deployment: Deployment, replica: Replica, since: float) -> None:
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        deployment: Deployment,
+        replica: Replica,
+        since: float,
+        beginning: Beginning | None,
+    ) -> None:
         self._dispatcher = dispatcher
         self._held = True
         self.deployment = deployment
         self.replica = replica
+        self.epoch = replica.status.epoch
         self.since = since
+        self.beginning = beginning  # of the request, where it is to be remembered
 
     def release(self) -> None:
         if self._held:
@@ -115,7 +124,12 @@ class Dispatcher:
 
     def released(self, lease: Lease) -> None:
         """A lease has ended: its slot goes to the first in line. Called by the lease alone."""
-        self._registry.release(lease.replica)
+        replica = lease.replica
+        self._registry.release(replica)
+        # Not before: what is still being read is in no cache yet, and of many who come at once with the same prompt
+        # each is read whole, wherever it goes.
+        if lease.beginning is not None and replica.status.epoch == lease.epoch:
+            self._prefixes.note(lease.beginning, replica, lease.deployment.replicas)
         deployment, took = lease.deployment, self._clock() - lease.since
         before = deployment.service_seconds
         deployment.service_seconds = before + SMOOTHING * (took - before) if before else took
@@ -141,11 +155,9 @@ class Dispatcher:
             policy: Callable[..., Replica] = POLICIES[record.policy]  # type: ignore[assignment]
             hint = NOTHING if beginning is None else self._prefixes.hint(beginning, candidates)
             chosen = policy(candidates, hint, self._draw())
-        if beginning is not None:
-            self._prefixes.note(beginning, chosen, deployment.replicas)
         self._registry.acquire(chosen)
         self._retries.count_request()
-        return Lease(self, deployment, chosen, self._clock())
+        return Lease(self, deployment, chosen, self._clock(), beginning)
 
     def _grant(self, deployment: Deployment) -> None:
         name = deployment.record.name

@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol, TypeVar
 # more, so that few of them are not scattered by chance.
 OVER_SHARE = 1.25
 SLACK_NOW = 2  # in flight: two conversations there do not drive out a third, while another replica has none
-SLACK_LATELY = 1  # of late: of many who come at once with the same prompt, the third goes elsewhere
+SLACK_LATELY = 4  # of late: what everybody shares is soon tried elsewhere
 
 
 class Candidate(Protocol):

@@ -125,7 +125,7 @@ class Prefixes:
         return Hint(known, lately)
 
     def note(self, beginning: Beginning, replica: Replica, siblings: Mapping[str, Replica]) -> None:
-        """It is given this one now. `siblings`: all replicas of its deployment."""
+        """It was given this one. `siblings`: all replicas of its deployment."""
         recent = self._of(replica)
         recent.note(beginning)
         if recent.leases >= MOST_LEASES:

@@ -33,12 +33,14 @@ def simulated(policy: str, replicas: int, clients: int, turns: int, seed: int, *
     status = ReplicaStatus(id="m.0", generation=1, epoch=1, state=ReplicaState.READY, since=0)
     fleet = [Replica(f"m.{index}", "m", status) for index in range(replicas)]
     prefixes, now, turn, read, above = Prefixes(), 0.0, 0, 0, 0.0
-    line: list[tuple[float, int, int, Replica | None]] = [(draw.random(), client, 0, None) for client in range(clients)]
+    given: dict[int, Beginning] = {}
+    line: list[tuple[float, int, int, Replica | None]] = [(0.0, client, 0, None) for client in range(clients)]
     heapq.heapify(line)
     while line:
         now, client, asked, ends_at = heapq.heappop(line)
         if ends_at is not None:
             ends_at.in_flight -= 1
+            prefixes.note(given[client], ends_at, {each.id: each for each in fleet})
             if asked < turns:
                 heapq.heappush(line, (now + draw.expovariate(1), client, asked, None))
             continue
@@ -49,7 +51,7 @@ def simulated(policy: str, replicas: int, clients: int, turns: int, seed: int, *
         assert isinstance(chosen, Replica)
         cached = hint.known[fleet.index(chosen)] >= PROMPT_BLOCKS
         read += not cached
-        prefixes.note(beginning, chosen, {each.id: each for each in fleet})
+        given[client] = beginning
         turn += 1
         chosen.turn, chosen.in_flight = turn, chosen.in_flight + 1
         above = max(above, chosen.in_flight - mean(each.in_flight for each in fleet))
