@@ -53,7 +53,7 @@ THINK_SECONDS = 3.0  # at most, before a question
 SYSTEM_WORDS = 1000  # about as many tokens
 CLIENTS, REQUESTS = 6, 24  # of shared and unrelated work
 SHARED_WORDS, UNRELATED_WORDS = 300, 120
-ANSWER_TOKENS = 24
+ANSWER_TOKENS = 8
 FLEET = """
 name: affinity
 gateway: {{port: 0}}
@@ -230,7 +230,7 @@ def measure(rounds: int, kinds: Sequence[str], seed: int) -> dict[str, dict[str,
 def told(kind: str, turns: Mapping[str, Sequence[Turn]]) -> str:
     other, ours = WORK[kind]
     seconds, cpu, first, read = (
-        [statistics.median(getattr(each, what) for each in turns[policy]) for policy in (other, ours)]
+        [statistics.mean(getattr(each, what) for each in turns[policy]) for policy in (other, ours)]
         for what in ("seconds", "cpu_seconds", "first_token", "tokens_read")
     )
     return (
