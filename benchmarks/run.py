@@ -38,6 +38,7 @@ def main() -> None:
             "startup": run("startup", [], folder),
             "serving": run("serving", ["--rounds", "1"], folder),
             "prefill": run("prefill", ["--tokens", "500"], folder),
+            "affinity": run("affinity", ["--cost"], folder),
             "gateway": run("gateway", ["--peers", given.peers] if given.peers else [], folder),
         }
     if given.json:

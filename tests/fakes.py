@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from argosy.config.schema import Gateway
 from argosy.fleet.launcher import LaunchedReplica, NodeInfo
 from argosy.protocol.admin import FleetTable, ProcessReport, ReplicaView
+from argosy.protocol.endpoints import CHAT
 from argosy.protocol.replica import ReplicaSpec, ReplicaState, ReplicaStatus
 
 
@@ -18,6 +19,15 @@ class FakeClock:
 
     def __call__(self) -> float:
         return self.now
+
+
+@dataclasses.dataclass(frozen=True)
+class FakeAsked:
+    """A request, as far as the dispatcher looks at it."""
+
+    body: bytes = b""
+    session: bytes = b""
+    path: str = CHAT
 
 
 class FakeLauncher:

@@ -6,7 +6,6 @@ import asyncio
 from typing import Any
 
 from clients import Crowd, Ending
-
 from command import Argosy
 from waiting import eventually
 

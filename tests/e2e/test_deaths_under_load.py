@@ -7,10 +7,10 @@ import signal
 from collections.abc import AsyncIterator
 
 import pytest
-from clients import Crowd, Ending
 
 from argosy.processes.identity import ProcessIdentity
 from argosy.state import read_json
+from clients import Crowd, Ending
 from command import Argosy
 from waiting import eventually
 

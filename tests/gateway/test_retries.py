@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 
 import pytest
 from door import Door, error_of, record
@@ -191,13 +192,16 @@ async def test_503_of_two_replicas_is_a_503_that_says_when_to_come_again(door: D
     assert [len(engine.asked) for engine in engines] == [1, 1, 0]
 
 
-async def test_retries_end_when_their_budget_is_spent(door: Door, engines: list[FakeEngine]) -> None:
+async def test_retries_end_when_their_budget_is_spent() -> None:
     """Were every replica to die of every request, the fleet would do nothing but die twice."""
-    for engine in engines:
-        engine.plays.extend([reset_after()] * 100)
-    for _ in range(RETRY_FLOOR + 5):
-        assert (await door.chat()).status == 502
-    assert [call.attempts for call in door.calls] == [2] * RETRY_FLOOR + [1] * 5
+    async with AsyncExitStack() as stack:
+        door = await stack.enter_async_context(Door())
+        for index in range(6):  # so many that none fails often enough to be ejected
+            engine = await stack.enter_async_context(FakeEngine(*[reset_after()] * 100))
+            await door.join(engine, f"m.{index}", deployment=record(replicas=6))
+        for _ in range(RETRY_FLOOR + 5):
+            assert (await door.chat()).status == 502
+        assert [call.attempts for call in door.calls] == [2] * RETRY_FLOOR + [1] * 5
 
 
 async def test_a_replica_is_served_again_once_it_answers_a_probe() -> None:

@@ -29,7 +29,7 @@ from argosy.config.values import (
 from argosy.protocol.endpoints import COMMON, ENDPOINTS
 from argosy.protocol.openai import BOUNDS
 
-PolicyName = Literal["least_in_flight", "round_robin", "weighted_lottery"]
+PolicyName = Literal["affinity", "least_in_flight", "round_robin", "two_choices", "weighted_lottery"]
 MISFIT = "misfit"  # the error type of fields that are right by themselves but do not go together
 DEFAULT_MAX_TOKENS = 2048  # of an answer whose request bounds it by nothing
 Name = Annotated[str, AfterValidator(check_name)]
@@ -113,8 +113,15 @@ class Deployment(Settings):
     max_queue: Annotated[int, Field(ge=0, le=1_000_000), NO_TRUTH] = Field(
         1000, description="requests that may wait; then 429"
     )
-    policy: PolicyName = Field("least_in_flight", description="which ready replica gets a request")
-    weight: Annotated[float, Field(gt=0, le=1000), NO_TRUTH] = Field(1.0, description="for weighted_lottery")
+    policy: PolicyName = Field(
+        "affinity",
+        description="which ready replica gets a request: affinity (the one that was given the most of this prompt "
+        "before, while it is not busier than the others), least_in_flight, two_choices (the less busy of two by "
+        "chance), round_robin, weighted_lottery",
+    )
+    weight: Annotated[float, Field(gt=0, le=1000), NO_TRUTH] = Field(
+        1.0, description="a replica's share of the requests beside others of its deployment; round_robin knows none"
+    )
     timeouts: Timeouts = Field(Timeouts(), description="time limits of one request")
 
     # what a request gets from its deployment

@@ -1,5 +1,5 @@
-"""Name → lease: who takes this request, and who waits until somebody can. Owns the waiting lines and how long a request
-takes a slot on average.
+"""Name → lease: who takes this request, and who waits until somebody can. Owns the waiting lines, how long a request
+takes a slot on average, and what replicas were given of late (prefixes.py).
 
 A freed slot or a new replica is granted to the first in line that can use it, one grant per slot, so nobody wakes in
 vain. Who is the first, line.py says.
@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from argosy.dispatch.line import Tried, Waiter, WaitingLine
-from argosy.dispatch.policies import POLICIES, Hint
+from argosy.dispatch.policies import NOTHING, POLICIES, REMEMBERING
+from argosy.dispatch.prefixes import Asked, Beginning, Prefixes, beginning_of
 from argosy.dispatch.retries import RetryBudget
 from argosy.errors import OverloadedError, RequestError, UnavailableError
 from argosy.registry.records import Deployment, Replica
@@ -25,14 +26,23 @@ SMOOTHING = 0.1  # the latest request's weight in the average of those before it
 class Lease:
     """A request's claim on a replica, from the choice to the last byte. Released once, on whatever path."""
 
-    __slots__ = ("_dispatcher", "_held", "deployment", "replica", "since")
+    __slots__ = ("_dispatcher", "_held", "beginning", "deployment", "epoch", "replica", "since")
 
-    def __init__(self, dispatcher: Dispatcher, deployment: Deployment, replica: Replica, since: float) -> None:
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        deployment: Deployment,
+        replica: Replica,
+        since: float,
+        beginning: Beginning | None,
+    ) -> None:
         self._dispatcher = dispatcher
         self._held = True
         self.deployment = deployment
         self.replica = replica
+        self.epoch = replica.status.epoch
         self.since = since
+        self.beginning = beginning  # of the request, where it is to be remembered
 
     def release(self) -> None:
         if self._held:
@@ -48,6 +58,7 @@ class Dispatcher:
         self._clock = clock
         self._draw = draw
         self._lines: dict[str, WaitingLine] = {}
+        self._prefixes = Prefixes()
         self._retries = RetryBudget(clock)
         registry.on_change = self._changed
 
@@ -55,16 +66,16 @@ class Dispatcher:
         """Deployment → requests that wait now: what demand there is for replicas that are not there."""
         return {name: len(line) for name, line in self._lines.items() if line}
 
-    def lease_now(self, deployment: Deployment, hint: Hint, tried: Tried = ()) -> Lease | None:
+    def lease_now(self, deployment: Deployment, asked: Asked, tried: Tried = ()) -> Lease | None:
         """A lease if one is to be had at once and nobody waits in front."""
         if self._lines.get(deployment.record.name):
             return None
-        return self._choose(deployment, hint, tried)
+        return self._choose(deployment, asked, tried)
 
     async def lease(
         self,
         deployment: Deployment,
-        hint: Hint,
+        asked: Asked,
         tried: Tried = (),
         *,
         seconds: float,
@@ -75,7 +86,7 @@ class Dispatcher:
 
         Raises UnavailableError (stopped, all failed, or the time is over) and OverloadedError (the line is full).
         """
-        if lease := self.lease_now(deployment, hint, tried):
+        if lease := self.lease_now(deployment, asked, tried):
             return lease
         self._refuse_the_hopeless(deployment)
         record = deployment.record
@@ -86,7 +97,7 @@ class Dispatcher:
                 retry_after=self._retry_after(deployment, length + 1),
                 place=length + 1,
             )
-        waiter = Waiter(asyncio.get_running_loop().create_future(), hint, tried, principal)
+        waiter = Waiter(asyncio.get_running_loop().create_future(), asked, tried, principal)
         line.join(waiter)
         self._lines[record.name] = line
         # Those in front may be unable to use what is free: nobody would wake us then.
@@ -109,9 +120,18 @@ class Dispatcher:
         """Takes one retry out of the budget."""
         return self._retries.take()
 
+    def forget(self, keep: Mapping[str, Replica]) -> None:
+        """What replicas were given that are no more, or have been started anew."""
+        self._prefixes.forget(keep)
+
     def released(self, lease: Lease) -> None:
         """A lease has ended: its slot goes to the first in line. Called by the lease alone."""
-        self._registry.release(lease.replica)
+        replica = lease.replica
+        self._registry.release(replica)
+        # Not before: what is still being read is in no cache yet, and of many who come at once with the same prompt
+        # each is read whole, wherever it goes.
+        if lease.beginning is not None and replica.status.epoch == lease.epoch:
+            self._prefixes.note(lease.beginning, replica, lease.deployment.replicas)
         deployment, took = lease.deployment, self._clock() - lease.since
         before = deployment.service_seconds
         deployment.service_seconds = before + SMOOTHING * (took - before) if before else took
@@ -120,20 +140,26 @@ class Dispatcher:
 
     # own affairs
 
-    def _choose(self, deployment: Deployment, hint: Hint, tried: Tried) -> Lease | None:
-        candidates = [replica for replica in deployment.routable if replica.in_flight < replica.status.concurrency]
+    def _choose(self, deployment: Deployment, asked: Asked, tried: Tried) -> Lease | None:
+        candidates = [replica for replica in deployment.routable if replica.in_flight < replica.capacity]
         if tried:
             candidates = [replica for replica in candidates if (replica, replica.status.epoch) not in tried]
-        if not candidates or deployment.record.stopped:
+        record = deployment.record
+        if not candidates or record.stopped:
             return None
+        beginning = None
+        # From when a second replica is wanted, not from when it is there: what the first was given meanwhile is known.
+        if record.policy in REMEMBERING and (record.replicas > 1 or len(deployment.replicas) > 1):
+            beginning = beginning_of(asked)
         if len(candidates) == 1:
             chosen = candidates[0]
         else:
-            policy: Callable[..., Replica] = POLICIES[deployment.record.policy]  # type: ignore[assignment]
+            policy: Callable[..., Replica] = POLICIES[record.policy]  # type: ignore[assignment]
+            hint = NOTHING if beginning is None else self._prefixes.hint(beginning, candidates)
             chosen = policy(candidates, hint, self._draw())
         self._registry.acquire(chosen)
         self._retries.count_request()
-        return Lease(self, deployment, chosen, self._clock())
+        return Lease(self, deployment, chosen, self._clock(), beginning)
 
     def _grant(self, deployment: Deployment) -> None:
         name = deployment.record.name
@@ -143,7 +169,7 @@ class Dispatcher:
         for waiter in line:
             if waiter.granted.done():
                 continue  # cancelled: it is about to leave
-            lease = self._choose(deployment, waiter.hint, waiter.tried)
+            lease = self._choose(deployment, waiter.asked, waiter.tried)
             if lease is not None:
                 line.serve(waiter)
                 waiter.granted.set_result(lease)
@@ -209,7 +235,7 @@ class Dispatcher:
 
 def _state(replica: Replica) -> str:
     reason = replica.fault or replica.status.reason
-    state = "unreachable" if replica.ejected else replica.status.state
+    state = "unreachable" if replica.ejected and not replica.failing else replica.status.state
     return f"{replica.id} is {state}" + (f": {reason}" if reason else "")
 
 

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
-from argosy.dispatch.policies import Hint
+from argosy.dispatch.prefixes import Asked
 from argosy.registry.records import Replica
 
 if TYPE_CHECKING:
@@ -20,11 +20,11 @@ Tried = Collection[tuple[Replica, int]]  # replicas, with their epoch, that must
 class Waiter:
     """One waiting request; `granted` gets its lease, or why it waits in vain."""
 
-    __slots__ = ("granted", "hint", "principal", "tried")
+    __slots__ = ("asked", "granted", "principal", "tried")
 
-    def __init__(self, granted: asyncio.Future[Lease], hint: Hint, tried: Tried, principal: str) -> None:
+    def __init__(self, granted: asyncio.Future[Lease], asked: Asked, tried: Tried, principal: str) -> None:
+        self.asked = asked
         self.granted = granted
-        self.hint = hint
         self.tried = tried
         self.principal = principal
 

@@ -1,10 +1,20 @@
-"""Rules that choose among the replicas that could take a request now. Pure: they see values and decide."""
+"""Rules that choose among the replicas that could take a request now. Pure: they see values and decide.
+
+A replica's load is its requests in flight by its weight: one of weight 2 has twice as many before it is as busy. What
+the dispatcher remembers for a policy comes to it in the hint.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
+
+# Of `affinity`: how far above its fair share a busy replica is still given what it knows. A quarter, and a few requests
+# more, so that few of them are not scattered by chance.
+OVER_SHARE = 1.25
+SLACK_NOW = 2  # in flight: two conversations there do not drive out a third, while another replica has none
+SLACK_LATELY = 4  # of late: what everybody shares is soon tried elsewhere
 
 
 class Candidate(Protocol):
@@ -18,26 +28,72 @@ class Candidate(Protocol):
         ...
 
     @property
-    def weight(self) -> float: ...
+    def weight(self) -> float:
+        """Its share of the requests beside the others', above 0."""
+        ...
 
 
 C = TypeVar("C", bound=Candidate)
 
 
-@dataclass(frozen=True, slots=True)
-class Hint:
-    """What is known of the request. Empty for now: prefix and session affinity will read it."""
+class Hint(NamedTuple):
+    """What is known of the request, for each candidate in turn; nothing where the policy wants no memory."""
+
+    known: Sequence[int] = ()  # how many blocks of its beginning the candidate was given before
+    lately: Sequence[float] = ()  # requests that the candidate was given of late
+
+
+NOTHING = Hint()
 
 
 def least_in_flight(candidates: Sequence[C], hint: Hint, draw: float) -> C:
-    """The one with the fewest requests; among equals the longest idle."""
-    best = candidates[0]
+    """The one with the least load; among equals the longest idle."""
+    best, least = candidates[0], math.inf
     for candidate in candidates:  # by hand: min with a key costs a microsecond more on every request
-        if candidate.in_flight < best.in_flight or (
-            candidate.in_flight == best.in_flight and candidate.turn < best.turn
-        ):
-            best = candidate
+        load = candidate.in_flight / candidate.weight
+        if load < least or (load == least and candidate.turn < best.turn):
+            best, least = candidate, load
     return best
+
+
+def two_choices(candidates: Sequence[C], hint: Hint, draw: float) -> C:
+    """Two by chance, and of these the one with the least load: where several gateways share the replicas, none of them
+    knowing the others' requests, they do not all run to the same one. `draw` is uniform in [0, 1)."""
+    count = len(candidates)
+    if count <= 2:
+        return least_in_flight(candidates, hint, draw)
+    first, second = divmod(int(draw * count * (count - 1)), count - 1)
+    return least_in_flight((candidates[first], candidates[second + (second >= first)]), hint, draw)
+
+
+def affinity(candidates: Sequence[C], hint: Hint, draw: float) -> C:
+    """The one that was given the most of this beginning before, as its cache may still have it; among equals the one
+    with the least load. Where another one is less busy, it must not be above its share, neither now nor of late: what
+    everybody shares is so known everywhere soon, and conversations are spread evenly. Else least_in_flight."""
+    if not any(hint.known):
+        return least_in_flight(candidates, hint, draw)
+    running, weights, lightest = 1, 0.0, math.inf  # with this request
+    for candidate in candidates:
+        busy, weight = candidate.in_flight, candidate.weight
+        running += busy
+        weights += weight
+        lightest = min(lightest, busy / weight)
+    now_each = OVER_SHARE * running / weights
+    lately_each = OVER_SHARE * (sum(hint.lately) + 1) / weights
+    best: C | None = None
+    most, least, turn = 1, math.inf, 0
+    for candidate, known, lately in zip(candidates, hint.known, hint.lately, strict=True):
+        if known < most:
+            continue
+        busy, weight = candidate.in_flight, candidate.weight
+        load = busy / weight
+        if load > lightest and (
+            busy + 1 > now_each * weight + SLACK_NOW or lately + 1 > lately_each * weight + SLACK_LATELY
+        ):
+            continue
+        if known > most or load < least or (load == least and candidate.turn < turn):
+            best, most, least, turn = candidate, known, load, candidate.turn
+    return best if best is not None else least_in_flight(candidates, hint, draw)
 
 
 def round_robin(candidates: Sequence[C], hint: Hint, draw: float) -> C:
@@ -57,7 +113,10 @@ def weighted_lottery(candidates: Sequence[C], hint: Hint, draw: float) -> C:
 
 Policy = Callable[[Sequence[C], Hint, float], C]
 POLICIES: Mapping[str, Callable[..., Candidate]] = {
+    "affinity": affinity,
     "least_in_flight": least_in_flight,
     "round_robin": round_robin,
+    "two_choices": two_choices,
     "weighted_lottery": weighted_lottery,
 }
+REMEMBERING = frozenset({"affinity"})  # policies that want the hint

@@ -175,7 +175,7 @@ def _replica(
     return ReplicaReport(
         id=launched.id,
         state=status.state,
-        reason=status.reason,
+        reason=status.reason or _left_alone(view),
         node=status.node,
         devices=list(status.devices),
         address=status.address,
@@ -187,6 +187,13 @@ def _replica(
         tokens_per_second=tokens_per_second,
         memory_bytes=status.memory_bytes,
     )
+
+
+def _left_alone(view: ReplicaView | None) -> str:
+    """Why a gateway sends nothing to a replica that says it can serve."""
+    if view is None or view.routable or view.state != ReplicaState.READY or not view.reason:
+        return ""
+    return f"the gateway leaves it alone: {view.reason}"
 
 
 def _viewed(view: ReplicaView) -> ReplicaReport:

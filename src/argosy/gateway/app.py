@@ -117,6 +117,7 @@ class Gateway:
                 self._prober.tend()
                 self._upstreams.forget(self.registry.replicas)
                 self.fleet.orders.forget(self.registry.replicas)
+                self.fleet.dispatcher.forget(self.registry.replicas)
                 due = now + SWEEP_SECONDS
         finally:
             await self._prober.close()

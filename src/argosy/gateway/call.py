@@ -35,6 +35,7 @@ class Call(msgspec.Struct):  # a dataclass takes five times as long to be made
     client: str = ""  # its address
     model: str = ""  # as the client sent it
     stream: bool = False
+    session: bytes = b""  # what the client calls its conversation
     body: bytes = b""  # as the engine is to get it; b"" at the end
     surface: Surface = OPENAI
     found: Peek = NOTHING  # what was seen in the body

@@ -105,7 +105,9 @@ class Collector:
             "argosy_replica_errors", "Requests that it failed, by the error's code.", labels=[*REPLICA, "code"]
         )
         retries = CounterMetricFamily("argosy_replica_retries", "Of these, sent on to another.", labels=REPLICA)
-        ejections = CounterMetricFamily("argosy_replica_ejections", "Times it was out as unreachable.", labels=REPLICA)
+        ejections = CounterMetricFamily(
+            "argosy_replica_ejections", "Times it was out: not reached, or failing.", labels=REPLICA
+        )
         for replica in list(self.registry.replicas.values()):
             labels = [replica.deployment, replica.id]
             deployment = self.registry.deployments.get(replica.deployment)

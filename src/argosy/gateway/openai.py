@@ -31,6 +31,7 @@ from argosy.registry.registry import Registry
 from argosy.wire.request_cycle import RequestCycle
 from argosy.wire.server import CLIENT_LEFT
 
+SESSION = b"x-session-id"  # as OpenRouter and others name it: requests with the same one want the same replica
 CLIENT_CLOSED_REQUEST = 499  # nginx's number for a client that left; never sent, only logged
 _REQUEST_ID = re.compile(rb"[\w.:/+=-]{1,128}")
 
@@ -78,6 +79,7 @@ class OpenAISurface:
         surface = call.surface = surface_of(path)
         try:
             call.request_id = self.request_id(fields.get(b"x-request-id", b""))
+            call.session = fields.get(SESSION, b"")
             client = call.client = self._addresses.of(request.client, head.headers)
             principal = self._gatekeeper.client(
                 fields.get(b"authorization", b""),

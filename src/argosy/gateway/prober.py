@@ -1,6 +1,7 @@
-"""Asks replicas that have no heartbeat to speak for them: remotes always, and others once they were ejected.
+"""Asks replicas that have no heartbeat to speak for them: remotes always, and others once they were ejected or have
+failed some requests.
 
-A replica that answers is told to the registry; what a request found out in the meantime stays the relay's affair.
+What a probe finds is told to the registry; what a request found out in the meantime stays the relay's affair.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 
 from argosy.errors import UpstreamError
 from argosy.gateway.upstreams import NoKeyError, Upstreams
+from argosy.registry import health
 from argosy.registry.records import Replica
 from argosy.registry.registry import Registry
 
@@ -38,14 +40,21 @@ class Prober:
 
     def tend(self) -> None:
         now = self._clock()
-        needed = [each for each in self._registry.replicas.values() if each.remote is not None or each.ejected]
+        needed = [
+            each
+            for each in self._registry.replicas.values()
+            if each.remote is not None or each.ejected or each.failures >= health.FAILURES_TO_PROBE
+        ]
         for replica in needed:
-            schedule = self._schedules.setdefault(replica.id, _Schedule(now))
+            pause = health.pause_seconds(replica.relapses)
+            schedule = self._schedules.get(replica.id)
+            if schedule is None:
+                schedule = self._schedules[replica.id] = _Schedule(now + pause)
             if schedule.task is not None and schedule.task.done():
                 schedule.task.result()  # a fault of ours must not pass unseen
                 schedule.task = None
             if replica.ejected:
-                schedule.due = min(schedule.due, now + schedule.pause)
+                schedule.due = min(schedule.due, now + max(schedule.pause, pause))
             if schedule.task is None and now >= schedule.due:
                 schedule.task = asyncio.create_task(self._probe(replica, schedule))
         for gone in self._schedules.keys() - {replica.id for replica in needed}:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from argosy.dispatch.dispatcher import Dispatcher, Lease
-from argosy.dispatch.policies import Hint
 from argosy.errors import BrokenAnswerError, ConnectError, RefusedError, UpstreamError
 from argosy.gateway.answers import JSON, Answers, named
 from argosy.gateway.call import Call
@@ -24,7 +23,6 @@ from argosy.registry.registry import Registry
 from argosy.wire.connection import Exchange
 
 ATTEMPTS_TAKEN = 2  # replicas that may take one request and fail: a bad request must not kill a fleet
-_HINT = Hint()
 
 
 class Relay:
@@ -57,7 +55,7 @@ class Relay:
         tried: list[tuple[Replica, int]] = []
         taken = 0  # how many engines may have had it and failed
         while True:
-            lease = self._dispatcher.lease_now(deployment, _HINT, tried) or await self._lease(call, deployment, tried)
+            lease = self._dispatcher.lease_now(deployment, call, tried) or await self._lease(call, deployment, tried)
             replica = lease.replica
             call.replica = replica.id
             call.attempts += 1
@@ -99,7 +97,7 @@ class Relay:
         seconds = max(0.0, call.queue_until - began)
         try:
             return await self._dispatcher.lease(
-                deployment, _HINT, tried, seconds=seconds, limit=limit, principal=call.principal
+                deployment, call, tried, seconds=seconds, limit=limit, principal=call.principal
             )
         finally:
             call.queued_seconds += self._clock() - began
@@ -125,11 +123,14 @@ class Relay:
             else:
                 await self._answers.stream(call, exchange, limits, replica, reply, hold=sent.hold)
             if call.status >= 500:  # in the engine's own words
-                self._registry.count_error(replica, str(UpstreamError.code))
+                said = f"it answered {call.status}"
+                self._registry.report_failure(replica, str(UpstreamError.code), said, self._clock())
+            elif replica.failures and call.status < 400:
+                self._registry.report_success(replica, self._clock())
         except UpstreamError as error:
             if not call.started:
                 call.failed_seconds += self._clock() - call.leased_at
-            self._registry.count_error(replica, str(error.code))
+            self._registry.report_failure(replica, str(error.code), str(error), self._clock())
             # Not `from error`: where that is the same, it would lead to itself and keep all that its frames hold, which
             # may be 32 MiB of an event, until the garbage collector comes by. In a gateway it seldom does.
             raise named(error, replica) from None

@@ -64,7 +64,7 @@ class ReplicaStatus(msgspec.Struct, frozen=True, kw_only=True):
     memory_bytes: int | None = None  # of the engine and all below it; None: not known
     restarts: int = 0  # of the engine, within this worker
     concurrency: int = 1  # requests in flight this replica takes; more wait in the gateway
-    weight: float = 1.0  # for the weighted lottery
+    weight: float = 1.0  # its share of the requests beside the others'
     paths: list[str] = []  # of protocol/endpoints.py, those that it serves; none told: all
     traits: EngineTraits = WELL_BEHAVED
     health: str = "/health"  # GET this (with the engine's key) to probe it

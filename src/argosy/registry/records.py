@@ -22,9 +22,16 @@ class Replica:
     heard_at: float = 0.0  # monotonic seconds
     in_flight: int = 0
     turn: int = 0  # of its last lease, out of a counter: the lowest has been idle the longest
-    ejected: bool = False  # a connection to it failed: out until a probe succeeds or a new incarnation reports
+    weight: float = 1.0  # its status's, less while it is fresh: health.py
+    capacity: int = 1  # requests in flight that it may have: its status's concurrency, 1 while it is on trial
+    ejected: bool = False  # out until a probe succeeds or a new incarnation reports
+    failing: bool = False  # it is ejected for its answers; else because it was not reached
     fault: str = ""  # why it was ejected
     ejections: int = 0
+    failures: int = 0  # requests in a row that tell of bad health
+    relapses: int = 0  # ejections since it last did well
+    trial_until: float = 0.0  # it has come back, and nothing has succeeded yet
+    serving_since: float = 0.0
     errors: dict[str, int] = field(default_factory=dict)  # requests that it failed, by the error's code
     retries: int = 0  # of those, sent on to another replica
     remote: RemoteRecord | None = None  # a static record: no worker, no lease
@@ -34,12 +41,8 @@ class Replica:
         return self.status.concurrency
 
     @property
-    def weight(self) -> float:
-        return self.status.weight
-
-    @property
     def serving(self) -> bool:
-        """It says that it can serve, and no connection has failed since."""
+        """It says that it can serve, and nothing that was seen since says otherwise."""
         return self.status.state == ReplicaState.READY and not self.ejected
 
 

@@ -13,6 +13,7 @@ from argosy.protocol.deployment import DeploymentRecord, RemoteRecord
 from argosy.protocol.heartbeat import LEASE_SECONDS, Heartbeat
 from argosy.protocol.replica import ReplicaState, ReplicaStatus
 from argosy.protocol.traits import EngineTraits
+from argosy.registry import health
 from argosy.registry.records import Deployment, Replica
 
 FORGET_SECONDS = 60.0  # a replica that has been silent for so long is dropped from the table
@@ -117,12 +118,15 @@ class Registry:
         elif heartbeat.deployment.revision > deployment.record.revision and not deployment.asked_for:
             self._set_record(deployment, heartbeat.deployment)
         if replica is None:
-            replica = Replica(status.id, name, status)
+            replica = Replica(status.id, name, status, serving_since=now)
             self.replicas[status.id] = deployment.replicas[status.id] = replica
         elif (status.epoch, status.address) != (replica.status.epoch, replica.status.address):
-            replica.ejected, replica.fault = False, ""
-        before = replica.status
+            self._absolve(replica)
+            replica.failures = replica.relapses = 0
+            replica.serving_since = now
+        before, served = replica.status, replica.serving
         replica.status, replica.seq, replica.heard_at = status, heartbeat.seq, now
+        self._weigh(replica, now, served=served)
         if status.state == ReplicaState.STOPPED and replica.in_flight == 0:
             self._drop(replica)
         self._refresh(deployment, now)
@@ -165,7 +169,7 @@ class Registry:
         """
         if self.replicas.get(replica.id) is not replica:
             return
-        gave_up = False
+        gave_up, served = False, replica.serving
         if replica.remote is not None:
             state = ReplicaState.READY
             if fault is not None:
@@ -173,8 +177,13 @@ class Registry:
             if replica.status.state != state or replica.status.reason != (fault or ""):
                 replica.status = _remote_status(replica.id, replica.remote, replica.status.address or "", state, fault)
                 gave_up = state == ReplicaState.FAILED
-        if fault is None:
-            replica.ejected, replica.fault = False, ""
+        elif fault is not None and not replica.ejected and self._has_others(replica):
+            self._eject(replica, fault, now, failing=True)
+        if fault is None and replica.ejected:
+            self._absolve(replica)
+            if self._has_others(replica):
+                replica.trial_until = now + health.TRIAL_SECONDS
+        self._weigh(replica, now, served=served)
         deployment = self.deployments[replica.deployment]
         self._refresh(deployment, now)
         if gave_up:
@@ -183,13 +192,32 @@ class Registry:
     def eject(self, replica: Replica, fault: str, now: float) -> None:
         """A connection to it failed: nothing is sent there until a probe succeeds."""
         if self.replicas.get(replica.id) is replica:
-            replica.ejections += not replica.ejected
-            replica.ejected, replica.fault = True, fault
-            self._refresh(self.deployments[replica.deployment], now)
+            replica.failures += 1
+            self._eject(replica, fault, now, failing=False)
 
-    def count_error(self, replica: Replica, code: str) -> None:
-        """It failed a request."""
+    def report_failure(self, replica: Replica, code: str, fault: str, now: float) -> None:
+        """It failed a request. One that does so again and again is ejected, where there are others."""
         replica.errors[code] = replica.errors.get(code, 0) + 1
+        if code not in health.TELLING or self.replicas.get(replica.id) is not replica:
+            return
+        replica.failures += 1
+        on_trial, others = replica.trial_until > 0, self._has_others(replica)
+        if not replica.ejected and health.is_out(replica.failures, on_trial=on_trial, others=others):
+            told = f"{replica.failures} requests failed in a row, the last one: {fault}"
+            self._eject(replica, told, now, failing=True)
+
+    def report_success(self, replica: Replica, now: float) -> None:
+        """It served a request: wanted only of one that has failed some (`failures`)."""
+        deployment = self.deployments.get(replica.deployment)
+        # Who is out and serves nobody tells of the time before.
+        if deployment is None or replica not in deployment.routable:
+            return
+        served = replica.serving
+        self._absolve(replica)
+        replica.failures = replica.relapses = 0
+        self._weigh(replica, now, served=served)
+        self._refresh(deployment, now)
+        self.on_change(deployment)  # it may take more than before
 
     def count_retry(self, replica: Replica) -> None:
         """A request that it failed is sent on."""
@@ -205,22 +233,53 @@ class Registry:
             silent = replica.remote is None and now - replica.heard_at > FORGET_SECONDS
             if silent and replica.in_flight == 0:
                 self._drop(replica)
+        for replica in self.replicas.values():
+            trial_ends = 0 < replica.trial_until <= now
+            if trial_ends:
+                replica.trial_until = 0.0
+            self._weigh(replica, now, served=True)
+            if trial_ends:
+                self.on_change(self.deployments[replica.deployment])
         for deployment in list(self.deployments.values()):
             self._refresh(deployment, now)
             self._drop_if_empty(deployment)
 
     # own affairs
 
+    def _has_others(self, replica: Replica) -> bool:
+        return any(other is not replica for other in self.deployments[replica.deployment].routable)
+
+    def _eject(self, replica: Replica, fault: str, now: float, *, failing: bool) -> None:
+        if not replica.ejected:
+            replica.ejections += 1
+            replica.relapses += 1
+        replica.ejected, replica.failing, replica.fault = True, failing, fault
+        replica.trial_until = 0.0
+        self._refresh(self.deployments[replica.deployment], now)
+
+    def _absolve(self, replica: Replica) -> None:
+        replica.ejected = replica.failing = False
+        replica.fault, replica.trial_until = "", 0.0
+
+    def _weigh(self, replica: Replica, now: float, *, served: bool) -> None:
+        """What it may be given. `served`: it could serve before whatever has changed now."""
+        if replica.serving and not served:
+            replica.serving_since = now
+        replica.weight = replica.status.weight * health.share(now - replica.serving_since)
+        replica.capacity = 1 if replica.trial_until else replica.status.concurrency
+
     def _lives(self, replica: str) -> bool:
         known = self.replicas.get(replica)
         return known is not None and known.status.state != ReplicaState.FAILED
 
     def _refresh(self, deployment: Deployment, now: float) -> None:
-        """Which replicas are routable. When all leases ran out together, the least stale is better than nobody."""
+        """Which replicas are routable. Those that fail requests are better than nobody; when all leases ran out
+        together, so is the least stale."""
         serving = [replica for replica in deployment.replicas.values() if replica.serving]
-        routable = tuple(
-            replica for replica in serving if replica.remote is not None or now - replica.heard_at <= LEASE_SECONDS
-        )
+        routable = _with_leases(serving, now)
+        if not routable:
+            failing = [replica for replica in deployment.replicas.values() if replica.failing]
+            routable = _with_leases([each for each in failing if each.status.state == ReplicaState.READY], now)
         if not routable and serving:
             routable = (max(serving, key=lambda replica: replica.heard_at),)
         if len(routable) >= deployment.record.replicas and not deployment.reached:
@@ -286,6 +345,10 @@ class Registry:
                 status = _remote_status(replica_id, remote, url, ReplicaState.STARTING, "not probed yet")
                 replica = Replica(replica_id, remote.deployment, status, remote=remote)
                 self.replicas[replica_id] = self.deployments[remote.deployment].replicas[replica_id] = replica
+
+
+def _with_leases(replicas: Iterable[Replica], now: float) -> tuple[Replica, ...]:
+    return tuple(each for each in replicas if each.remote is not None or now - each.heard_at <= LEASE_SECONDS)
 
 
 _REMOTE = EngineTraits(engine="remote", loose_ends=True)

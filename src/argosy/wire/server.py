@@ -3,7 +3,7 @@
 Made for a relay, it differs from uvicorn's own in four ways: an answer's head and first bytes leave in one write; the
 task of a request is cancelled when its client leaves; nothing is scheduled per request but that task, and not even that
 where the application allows it (driven.py); and a head is bounded in size and time. uvicorn keeps what it is good at:
-listening, start, graceful stop. See docs/decisions/0004 and 0014.
+listening, start, graceful stop. See docs/decisions/0004 and 0017.
 
 Owns the connection and the framing of requests and answers. Knows no route.
 """

@@ -6,16 +6,15 @@ import random
 import pytest
 
 from argosy.dispatch.dispatcher import Dispatcher, Lease
-from argosy.dispatch.policies import Hint
 from argosy.errors import OverloadedError, UnavailableError
 from argosy.protocol.admin import FleetTable
 from argosy.protocol.deployment import DeploymentRecord
 from argosy.registry.records import Deployment, Replica
 from argosy.registry.registry import Registry
-from fakes import FakeClock
+from fakes import FakeAsked, FakeClock
 from voices import WorkerVoice
 
-HINT = Hint()
+ASKED = FakeAsked()
 
 
 class Stage:
@@ -25,7 +24,7 @@ class Stage:
         self.registry = Registry()
         self.clock = FakeClock()
         self.dispatcher = Dispatcher(self.registry, clock=self.clock, draw=lambda: 0.5)
-        self.record = DeploymentRecord(name="m", revision=1, **record)  # type: ignore[arg-type]
+        self.record = DeploymentRecord(name="m", revision=1, **{"replicas": max(1, replicas), **record})  # type: ignore[arg-type]
         self.registry.apply_table(FleetTable(revision=1, deployments=[self.record]), 0)
         self.voices = list[WorkerVoice]()
         for _ in range(replicas):
@@ -51,16 +50,23 @@ class Stage:
         return self.registry.replicas[f"m.{index}"]
 
     def now(self, *tried: Replica) -> Lease | None:
-        return self.dispatcher.lease_now(self.deployment, HINT, [(each, each.status.epoch) for each in tried])
+        return self.dispatcher.lease_now(self.deployment, ASKED, [(each, each.status.epoch) for each in tried])
 
     def taken(self) -> Lease:
         lease = self.now()
         assert lease is not None
         return lease
 
+    def replica_for(self, asked: FakeAsked) -> str:
+        """Who gets this request, which ends at once."""
+        lease = self.dispatcher.lease_now(self.deployment, asked)
+        assert lease is not None
+        lease.release()
+        return lease.replica.id
+
     def waiting(self, *tried: Replica, seconds: float = 60, principal: str = "") -> asyncio.Task[Lease]:
         keys = [(each, each.status.epoch) for each in tried]
-        lease = self.dispatcher.lease(self.deployment, HINT, keys, seconds=seconds, principal=principal)
+        lease = self.dispatcher.lease(self.deployment, ASKED, keys, seconds=seconds, principal=principal)
         return asyncio.ensure_future(lease)
 
 
@@ -90,6 +96,58 @@ async def test_the_policy_is_the_deployments() -> None:
     stage = Stage(replicas=2, concurrency=9, policy="weighted_lottery")
     stage.tell(1, "ready", weight=99.0)
     assert [stage.taken().replica.id for _ in range(3)] == ["m.1"] * 3
+
+
+def talk(name: str, turns: int = 1) -> FakeAsked:
+    return FakeAsked(b'{"messages": [' + f"{name} speaks, ".encode() * 300 * turns)
+
+
+async def test_a_conversation_stays_where_its_last_turn_was() -> None:
+    stage = Stage(replicas=2, concurrency=9)
+    where = {name: stage.replica_for(talk(name)) for name in "abcd"}
+    assert sorted(where.values()) == ["m.0", "m.0", "m.1", "m.1"]
+    for turns in (2, 3):
+        assert {name: stage.replica_for(talk(name, turns)) for name in "dacb"} == where
+
+
+async def test_what_the_first_was_given_while_the_second_was_on_its_way_is_known() -> None:
+    stage = Stage(replicas=1, concurrency=9)
+    stage.push(2, DeploymentRecord(name="m", revision=2, replicas=2))
+    stage.replica_for(talk("a"))
+    stage.add(concurrency=9)
+    assert stage.replica_for(talk("b")) == "m.1", "it has been idle the longest"
+    assert [stage.replica_for(talk("a")) for _ in range(3)] == ["m.0"] * 3
+
+
+async def test_where_one_replica_is_all_that_is_wanted_nothing_is_remembered() -> None:
+    stage = Stage(replicas=1, concurrency=9)
+    stage.replica_for(talk("a"))
+    stage.add(concurrency=9)
+    assert stage.replica_for(talk("a")) == "m.1"
+
+
+async def test_a_request_does_not_wait_for_the_replica_that_knows_it() -> None:
+    stage = Stage(replicas=2)
+    first = stage.dispatcher.lease_now(stage.deployment, talk("a"))
+    assert first is not None
+    assert first.replica.id == "m.0"
+    assert stage.replica_for(talk("a", 2)) == "m.1"
+    first.release()
+    assert stage.replica_for(talk("a", 2)) == "m.1", "it knows the more"
+
+
+async def test_a_replica_on_trial_gets_one_request_and_those_who_wait_come_once_it_has_passed() -> None:
+    stage = Stage(replicas=2, concurrency=3, policy="round_robin")
+    stage.registry.eject(stage.replica(0), "connection refused", 0)
+    stage.registry.report_probe(stage.replica(0), None, 0)
+    leases = [stage.taken() for _ in range(4)]
+    assert sorted(lease.replica.id for lease in leases) == ["m.0", "m.1", "m.1", "m.1"]
+    waiting = [stage.waiting() for _ in range(2)]
+    await settle()
+    assert not any(waiter.done() for waiter in waiting)
+    stage.registry.report_success(stage.replica(0), 1)
+    await settle()
+    assert [waiter.result().replica.id for waiter in waiting] == ["m.0", "m.0"]
 
 
 async def test_a_freed_slot_goes_to_the_first_in_line() -> None:

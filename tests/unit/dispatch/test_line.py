@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from argosy.dispatch.line import Waiter, WaitingLine
-from argosy.dispatch.policies import Hint
+from fakes import FakeAsked
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
 
 
 def joined(line: WaitingLine, loop: asyncio.AbstractEventLoop, principals: str) -> list[Waiter]:
-    waiters = [Waiter(loop.create_future(), Hint(), (), principal) for principal in principals]
+    waiters = [Waiter(loop.create_future(), FakeAsked(), (), principal) for principal in principals]
     for waiter in waiters:
         line.join(waiter)
     return waiters

@@ -14,7 +14,7 @@ import pytest
 from argosy.config.schema import Fleet
 from argosy.errors import NotFoundError
 from argosy.fleet.controller import Controller
-from argosy.protocol.admin import Event, ProcessReport
+from argosy.protocol.admin import Event, ProcessReport, ReplicaView
 from argosy.protocol.replica import ReplicaState
 from argosy.state import DesiredState, FleetFolder, read_json
 from fakes import FakeClock, FakeGateway, FakeLauncher
@@ -316,3 +316,23 @@ async def test_a_revision_always_grows(run: Run) -> None:
         assert before is not None
         assert after is not None
         assert after.revision > before.revision > time.time() * 1000 - 60_000
+
+
+async def test_a_replica_that_the_gateway_leaves_alone_says_why(run: Run) -> None:
+    async with run(fleet(m={})) as running:
+        await running.ready("m.0")
+        running.gateway.views = [
+            ReplicaView(
+                id="m.0",
+                deployment="m",
+                state="ready",
+                reason="5 requests failed in a row",
+                address=None,
+                in_flight=0,
+                routable=False,
+            )
+        ]
+        running.changed.set()  # as the controller does that finds its gateway's views changed
+        told = "the gateway leaves it alone: 5 requests failed in a row"
+        await eventually(lambda: running.controller.report().deployments[0].replicas[0].reason == told)
+        assert running.states() == {"m.0": "ready"}
