@@ -26,10 +26,10 @@ async def engines() -> AsyncIterator[list[FakeEngine]]:
 
 @pytest.fixture
 async def door(engines: list[FakeEngine]) -> AsyncIterator[Door]:
-    """Three replicas under the policy that is the default."""
+    """Three replicas under the policy that remembers."""
     async with Door() as opened:
         for index, engine in enumerate(engines):
-            await opened.join(engine, f"m.{index}", deployment=record(replicas=3))
+            await opened.join(engine, f"m.{index}", deployment=record(replicas=3, policy="affinity"))
         yield opened
 
 

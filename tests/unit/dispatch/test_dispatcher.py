@@ -103,7 +103,7 @@ def talk(name: str, turns: int = 1) -> FakeAsked:
 
 
 async def test_a_conversation_stays_where_its_last_turn_was() -> None:
-    stage = Stage(replicas=2, concurrency=9)
+    stage = Stage(replicas=2, concurrency=9, policy="affinity")
     where = {name: stage.replica_for(talk(name)) for name in "abcd"}
     assert sorted(where.values()) == ["m.0", "m.0", "m.1", "m.1"]
     for turns in (2, 3):
@@ -111,8 +111,8 @@ async def test_a_conversation_stays_where_its_last_turn_was() -> None:
 
 
 async def test_what_the_first_was_given_while_the_second_was_on_its_way_is_known() -> None:
-    stage = Stage(replicas=1, concurrency=9)
-    stage.push(2, DeploymentRecord(name="m", revision=2, replicas=2))
+    stage = Stage(replicas=1, concurrency=9, policy="affinity")
+    stage.push(2, DeploymentRecord(name="m", revision=2, replicas=2, policy="affinity"))
     stage.replica_for(talk("a"))
     stage.add(concurrency=9)
     assert stage.replica_for(talk("b")) == "m.1", "it has been idle the longest"
@@ -120,14 +120,14 @@ async def test_what_the_first_was_given_while_the_second_was_on_its_way_is_known
 
 
 async def test_where_one_replica_is_all_that_is_wanted_nothing_is_remembered() -> None:
-    stage = Stage(replicas=1, concurrency=9)
+    stage = Stage(replicas=1, concurrency=9, policy="affinity")
     stage.replica_for(talk("a"))
     stage.add(concurrency=9)
     assert stage.replica_for(talk("a")) == "m.1"
 
 
 async def test_a_request_does_not_wait_for_the_replica_that_knows_it() -> None:
-    stage = Stage(replicas=2)
+    stage = Stage(replicas=2, policy="affinity")
     first = stage.dispatcher.lease_now(stage.deployment, talk("a"))
     assert first is not None
     assert first.replica.id == "m.0"
