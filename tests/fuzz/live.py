@@ -248,8 +248,10 @@ class LiveDoor:
         """PSS of the gateway's process."""
         return float(self.process.memory_full_info().pss) / (1 << 20)
 
-    def open_files(self) -> int:
-        return self.process.num_fds()
+    def open_clients(self) -> int:
+        """Connections that clients have to it; those that it keeps to engines are its own affair."""
+        known = self.process.net_connections("tcp")
+        return sum(each.laddr.port == self.port and each.status != psutil.CONN_LISTEN for each in known)
 
     # the engines
 

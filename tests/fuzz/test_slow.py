@@ -40,7 +40,7 @@ KINDS: Sequence[tuple[bytes, bytes, float]] = [
 
 
 def test_a_slow_client_is_left_when_its_limit_runs_out(door: LiveDoor) -> None:
-    files = door.open_files()
+    clients = door.open_clients()
     kinds = [kind for kind in KINDS if LONG or kind[2] < IDLE_SECONDS]
     ended = asyncio.run_coroutine_threadsafe(_all(door.port, kinds), door.loop)
     while not ended.done():
@@ -49,7 +49,7 @@ def test_a_slow_client_is_left_when_its_limit_runs_out(door: LiveDoor) -> None:
     for (sent, _, limit), took in zip(kinds, ended.result(), strict=True):
         assert took < limit + LATE_SECONDS, f"{sent!r}: left after {took:.1f} s, its limit is {limit:g} s"
         assert took > limit - 1, f"{sent!r}: left after {took:.1f} s already"
-    assert door.open_files() <= files
+    assert door.open_clients() <= clients
 
 
 async def _all(port: int, kinds: Sequence[tuple[bytes, bytes, float]]) -> list[float]:
@@ -77,7 +77,7 @@ async def _until_left(port: int, sent: bytes, drip: bytes, limit: float) -> floa
 
 def test_a_client_that_does_not_read_is_left_when_its_time_is_over(door: LiveDoor) -> None:
     """Its lease ends with timeouts.total; what it has not taken is thrown away a little later, and so is its socket."""
-    files = door.open_files()
+    clients = door.open_clients()
     body = json.dumps({"model": "plain", "messages": [{"role": "user", "content": "x"}], "stream": True})
     asked = f"{_CHAT}content-length: {len(body)}\r\n\r\n{body}"
     first, events = STREAM_HEAD + chunk(event(delta("x"))), flood(chunk(event(delta("x" * 60_000))), 200)
@@ -86,7 +86,7 @@ def test_a_client_that_does_not_read_is_left_when_its_time_is_over(door: LiveDoo
     with door.unread(case):
         door.settle()
         assert time.monotonic() - began < LIMITS.total + ANSWER_SECONDS
-        until(lambda: door.open_files() <= files, seconds=DRAIN_SECONDS + LATE_SECONDS, what="its socket is closed")
+        until(lambda: door.open_clients() <= clients, seconds=DRAIN_SECONDS + LATE_SECONDS, what="its socket is closed")
 
 
 @pytest.mark.parametrize("ending", ["wait", "close", "reset", "half"])
