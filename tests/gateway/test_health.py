@@ -78,13 +78,18 @@ async def test_a_replica_that_fails_every_request_is_left_alone(sound: FakeEngin
         assert view.reason
 
 
+async def fail_often(door: Door, sick: Patient, sound: FakeEngine) -> None:
+    """One of two replicas fails until it is left alone."""
+    sick.well = False
+    await door.join(sick, "m.0", deployment=two())
+    await door.join(sound, "m.1", deployment=two())
+    for _ in range(10):
+        await door.chat()
+
+
 async def test_it_comes_back_by_a_probe_and_one_request_at_a_time(sound: FakeEngine) -> None:
     async with Patient(BROKEN) as sick, Door() as door:
-        sick.well = False
-        await door.join(sick, "m.0", deployment=two())
-        await door.join(sound, "m.1", deployment=two())
-        for _ in range(10):
-            await door.chat()
+        await fail_often(door, sick, sound)
         await until_routable(door, "m.0", routable=False)
         gate = asyncio.Event()
 
@@ -140,11 +145,7 @@ async def test_the_only_replica_is_asked_however_often_it_fails() -> None:
 
 async def test_metrics_count_the_ejection_and_the_errors(sound: FakeEngine) -> None:
     async with Patient(BROKEN) as sick, Door() as door:
-        sick.well = False
-        await door.join(sick, "m.0", deployment=two())
-        await door.join(sound, "m.1", deployment=two())
-        for _ in range(10):
-            await door.chat()
+        await fail_often(door, sick, sound)
         text = (await door.request("GET", "/metrics")).body.decode()
         assert 'argosy_replica_ejections_total{model_name="m",replica="m.0"} 1.0' in text
         assert 'argosy_replica_routable{model_name="m",replica="m.0"} 0.0' in text

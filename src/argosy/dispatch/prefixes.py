@@ -66,9 +66,8 @@ def beginning_of(asked: Asked) -> Beginning:
     marks: list[int] = []
     mark = 0
     for begins, ends in _HASHED[: bisect_right(_ENDS, len(body) - start)]:
-        mark = hash(
-            (mark, body[start + begins : start + ends])
-        )  # with a key of this process: nobody can make two alike
+        # With a key of this process: nobody can make two alike.
+        mark = hash((mark, body[start + begins : start + ends]))
         marks.append(mark)
     return Beginning(marks, session)
 

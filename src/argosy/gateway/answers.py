@@ -30,7 +30,8 @@ from argosy.protocol.openai import is_json, is_refusal, is_whole_event, usage_of
 from argosy.protocol.peek import Generation
 from argosy.protocol.traits import EngineTraits
 from argosy.registry.records import Replica
-from argosy.wire.connection import AnswerHead, Exchange
+from argosy.wire.answer_head import AnswerHead
+from argosy.wire.connection import Exchange
 from argosy.wire.sse import EventFramer
 
 HELD_BYTES = 1024 * 1024  # a plain answer up to this size is sent only when it is whole

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 FAILURES_TO_EJECT = 5  # in a row, with no success between them
 FAILURES_TO_PROBE = 2  # one may be its request's own fault
-TRIAL_SECONDS = (
-    5.0  # without a failure, after which more is sent though nothing has succeeded: answers may take minutes
-)
+# Without a failure, after which more is sent though nothing has succeeded: answers may take minutes.
+TRIAL_SECONDS = 5.0
 SLOW_START_SECONDS = 10.0
 SLOW_START_SHARE = 0.1  # of its weight, to begin with
 FIRST_PAUSE_SECONDS = 0.5
@@ -20,9 +19,7 @@ LONGEST_PAUSE_SECONDS = 30.0
 
 # The codes of UpstreamError that tell of its health. An answer that was not finished in time (total_timeout) may be the
 # client's own limit or its slow reading, and one that was not reached is ejected at once.
-TELLING = frozenset(
-    {"engine_died", "engine_error", "engine_unavailable", "first_token_timeout", "idle_timeout"},
-)
+TELLING = frozenset({"engine_died", "engine_error", "engine_unavailable", "first_token_timeout", "idle_timeout"})
 
 
 def is_out(failures: int, *, on_trial: bool, others: bool) -> bool:

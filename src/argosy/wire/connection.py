@@ -6,13 +6,13 @@ Owns parsing (httptools), keep-alive, back-pressure and abort. Does not own retr
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import Callable
 
 import httptools
 
 from argosy.errors import BrokenAnswerError
+from argosy.wire.answer_head import AnswerHead
 from argosy.wire.driven import Signal
 from argosy.wire.known_head import HEAD_END, KnownHead
 
@@ -20,35 +20,6 @@ HIGH_WATER_BYTES = 256 * 1024  # unread bytes of an answer at which we stop read
 # Of what is no body: a head, interim answers, trailers, extensions of chunks, between any two parts of the body.
 LONGEST_HEAD_BYTES = 64 * 1024
 COPIED_BYTES = 8192  # of a request's body, up to which it is put behind its head; a longer one is sent beside it
-_FRAMING = re.compile(rb"\r\n(content-length|transfer-encoding):", re.IGNORECASE)
-
-
-class AnswerHead:
-    """Status and headers of an answer. `sized`: it tells where its body ends, and with `chunked` by chunks."""
-
-    __slots__ = ("bytes", "chunked", "content_type", "sized", "status")
-
-    def __init__(self, status: int, head: bytes) -> None:
-        framing = [each.lower() for each in _FRAMING.findall(head)]
-        self.status = status
-        self.bytes = head
-        self.sized = bool(framing) or status in (204, 304)
-        self.chunked = b"transfer-encoding" in framing
-        self.content_type = self.header(b"content-type")
-
-    def header(self, name: bytes) -> bytes | None:
-        """The first with that name, which is given in lower case."""
-        lower = self.bytes.lower()
-        at = lower.find(b"\r\n%b:" % name)
-        if at < 0:
-            return None
-        start = at + len(name) + 3
-        return self.bytes[start : self.bytes.find(b"\r\n", start)].strip()
-
-    def headers(self) -> list[tuple[bytes, bytes]]:
-        """All of them, names in lower case."""
-        lines = self.bytes.split(b"\r\n")[1:-2]
-        return [(name.lower(), value.strip()) for name, _, value in (line.partition(b":") for line in lines)]
 
 
 class Exchange:

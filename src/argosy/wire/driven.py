@@ -2,8 +2,8 @@
 
 A task is scheduled: it starts a turn of the event loop after it was made, and goes on a turn after its future is done.
 For a request that comes and is answered in one piece, that is most of what asyncio costs. In exchange a coroutine that
-is driven must not use what asks for the current task (asyncio.timeout, TaskGroup): that belongs in a task, which it can
-await.
+is driven must not use what asks for the current task (asyncio.timeout, TaskGroup), nor pass a turn by sleep(0): that
+belongs in a task, which it can await.
 """
 
 from __future__ import annotations

@@ -9,30 +9,15 @@ from __future__ import annotations
 import asyncio
 import http
 from collections.abc import Callable, MutableMapping
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from argosy.wire.driven import Driven, Signal
+from argosy.wire.request_head import RequestHead
 
 STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in http.HTTPStatus}
 _FRAMING = frozenset((b"content-length", b"transfer-encoding", b"connection"))
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
 Message = MutableMapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class RequestHead:
-    """What a request's head says, but for how its body is framed."""
-
-    method: str
-    path: str  # decoded
-    raw_path: bytes
-    query: bytes
-    http_version: str
-    headers: list[tuple[bytes, bytes]]  # names in lower case
-    fields: dict[bytes, bytes]  # the same; of lines with one name the last
-    keep_alive: bool
-    expects_continue: bool
 
 
 class Line(Protocol):

@@ -15,7 +15,6 @@ import functools
 import logging
 import secrets
 import socket
-import urllib.parse
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, cast
@@ -26,7 +25,8 @@ from uvicorn.server import ServerState
 
 from argosy.wire.driven import Driven
 from argosy.wire.known_head import KnownHead
-from argosy.wire.request_cycle import STATUS_LINES, RequestCycle, RequestHead
+from argosy.wire.request_cycle import STATUS_LINES, RequestCycle
+from argosy.wire.request_head import RequestHead, split_target
 
 CLIENT_LEFT = "the client left"  # the message of the CancelledError that a request's task gets
 
@@ -37,7 +37,6 @@ BODY_SECONDS = 30.0  # the longest silence within a request's body
 IDLE_SECONDS = 75.0  # between two requests; longer than clients and proxies keep a connection themselves
 DRAIN_SECONDS = 5.0  # for a refused body's rest to be thrown away, and for a last answer to be taken by its client
 LOOK_SECONDS = 5.0
-LONGEST_KNOWN_TARGET_BYTES = 256  # of request targets that are worth remembering
 
 Handler = Callable[[RequestCycle], Coroutine[Any, Any, None]]
 _log = logging.getLogger("argosy.wire")
@@ -196,7 +195,7 @@ class HttpProtocol(asyncio.Protocol):
             return  # of a parser that only reads a body on
         self._heads += 1
         url, fields = self._url, dict(self._headers)
-        path, raw_path, query = (_known_target if len(url) < LONGEST_KNOWN_TARGET_BYTES else _target)(url)
+        path, raw_path, query = split_target(url)
         head = RequestHead(
             method=self._parser.get_method().decode("ascii"),
             path=path,
@@ -393,20 +392,6 @@ class HttpProtocol(asyncio.Protocol):
             self._close()
         else:
             self._timer = self.loop.call_later(LOOK_SECONDS, self._look_at_the_time)
-
-
-def _target(url: bytes) -> tuple[str, bytes, bytes]:
-    """Decoded path, path, query of a request target; an absolute one (as proxies get it) counts by its path."""
-    if url.startswith(b"/"):
-        raw_path, _, query = url.partition(b"?")
-    else:
-        parsed = httptools.parse_url(url)
-        raw_path, query = parsed.path or b"/", parsed.query or b""
-    path = raw_path.decode("latin-1")
-    return urllib.parse.unquote(path) if "%" in path else path, raw_path, query
-
-
-_known_target = functools.lru_cache(maxsize=256)(_target)
 
 
 def _envelope(message: str, kind: str) -> bytes:
