@@ -41,6 +41,12 @@ def desired_of(folder: FleetFolder) -> Desired | None:
     return None if state is None else _read(state, folder)
 
 
+def grace_of(folder: FleetFolder) -> float:
+    """Seconds that what runs gets to finish, as the fleet was asked for, or the default. Raises InputError."""
+    desired = desired_of(folder)
+    return (desired.fleet if desired is not None else Fleet()).grace
+
+
 def fleet_of(desired: DesiredState, folder: FleetFolder) -> Fleet:
     """Raises InputError for a state that another version of Argosy wrote and this one cannot read."""
     return _read(desired, folder).fleet
