@@ -45,7 +45,7 @@ def up(
     if fleet is not None:
         fleet_folder(environment, fleet)  # checks the name
         wanted = wanted.model_copy(update={"name": fleet})
-    wanted = _with_flags(wanted, host=host, port=port, concurrency=concurrency)
+    wanted = with_flags(wanted, host=host, port=port, concurrency=concurrency)
     folder = fleet_folder(environment, wanted.name)
     _prepare(folder, wanted, environment)
     from argosy.cli.follow import bring_up_and_follow
@@ -53,7 +53,7 @@ def up(
     raise typer.Exit(asyncio.run(bring_up_and_follow(folder, wanted, environment, detach=detach)))
 
 
-def _with_flags(wanted: Fleet, *, host: str | None, port: int | None, concurrency: int | None) -> Fleet:
+def with_flags(wanted: Fleet, *, host: str | None, port: int | None, concurrency: int | None) -> Fleet:
     """What the command line says instead of the file."""
     door = {field: value for field, value in (("host", host), ("port", port)) if value is not None}
     changes: dict[str, object] = {"gateway": wanted.gateway.model_copy(update=door)} if door else {}

@@ -62,7 +62,7 @@ def worker(
         "options": dict(_option(each) for each in option or []),
         "concurrency": concurrency,
     }
-    settings = JoinSettings(port=port or 0, advertise=_advertised(advertise))
+    settings = JoinSettings(port=port or 0, advertise=advertised(advertise))
     given = {key: value for key, value in config.items() if value}
     raise typer.Exit(_run(name, given, gateways, settings, token_file=join_token_file, environment=environment))
 
@@ -192,7 +192,7 @@ def _gateway(url: str) -> str:
         raise InputError(f"--join {url}: write a gateway's URL, such as http://127.0.0.1:8000") from None
 
 
-def _advertised(address: str | None) -> str | None:
+def advertised(address: str | None) -> str | None:
     """As a URL with or without a port. Raises InputError."""
     from argosy.config.values import check_url
     from argosy.errors import InputError
