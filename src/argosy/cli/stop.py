@@ -56,11 +56,11 @@ async def _stop_gateway(fleet: str | None, environment: Environment) -> list[str
     from argosy.cli.fleets import running_fleet
     from argosy.fleet.endings import end_process
     from argosy.fleet.exits import wait_exit
-    from argosy.fleet.observer import controller_of, gateway_of, grace_of
+    from argosy.fleet.observer import gateway_of, grace_of, is_wanted
 
     folder = running_fleet(environment, fleet)
     record = gateway_of(folder)
-    if controller_of(folder) is not None:
+    if is_wanted(folder):
         await _ask_controller(folder, "gateway")
         if record is not None:
             await wait_exit(record.identity)
@@ -74,7 +74,7 @@ async def _stop_gateway(fleet: str | None, environment: Environment) -> list[str
 async def _stop_replicas(name: str, fleet: str | None, environment: Environment) -> list[str]:
     """Of one deployment, or all (`workers`)."""
     from argosy.cli.fleets import running_fleet, running_fleets
-    from argosy.fleet.observer import controller_of
+    from argosy.fleet.observer import is_wanted
 
     every = name == "workers"
     workers = [each for each in _by_hand(environment, fleet) if every or name in (each.deployment, each.replica)]
@@ -82,7 +82,7 @@ async def _stop_replicas(name: str, fleet: str | None, environment: Environment)
     lines = []
     if ran or not workers:
         folder = running_fleet(environment, fleet)
-        if controller_of(folder) is not None:
+        if is_wanted(folder):
             lines += await _stop_wanted(folder, name, by_hand=bool(workers))
         elif not every:
             lines += await _drain_elsewhere(folder, name, workers, environment)
@@ -100,8 +100,8 @@ async def _stop_wanted(folder: FleetFolder, name: str, *, by_hand: bool) -> list
 
     try:
         report = await _ask_controller(folder, name)
-    except InputError:
-        if by_hand:  # no deployment of the fleet's own: a worker brought it along
+    except (InputError, NotRunningError):
+        if by_hand and name != "workers":  # a worker that was started by hand brought this name along
             return []
         raise
     stopped = [each for each in report.deployments if each.stopped and name in ("workers", each.name)]
