@@ -25,6 +25,8 @@ def conflict(
             return f"{alias!r} already names {other.record.name} here: take it out of --aliases"
     if found is None:
         return ""
+    if found.record.stopped:
+        return f"{name!r} is stopped here: `argosy start {name}` starts it"
     if any(replica.remote is not None for replica in found.replicas.values()):
         return f"{name!r} is a remote deployment of this gateway: give this worker another --name"
     return misfit(name, model, measure(found.replicas.values()))

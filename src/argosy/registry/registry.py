@@ -76,7 +76,7 @@ class Registry:
                 id=replica.id,
                 deployment=replica.deployment,
                 state=replica.status.state,
-                reason=replica.refusal or replica.fault or replica.status.reason,
+                reason=replica.refusal or replica.fault or replica.status.reason or _waited_for(replica),
                 address=replica.status.address,
                 in_flight=replica.in_flight,
                 routable=replica in self.deployments[replica.deployment].routable,
@@ -374,6 +374,11 @@ class Registry:
                 status = _remote_status(replica_id, remote, url, ReplicaState.STARTING, "not probed yet")
                 replica = Replica(replica_id, remote.deployment, status, remote=remote)
                 self.replicas[replica_id] = self.deployments[remote.deployment].replicas[replica_id] = replica
+
+
+def _waited_for(replica: Replica) -> str:
+    calling = replica.unproven and replica.status.state == ReplicaState.READY
+    return "the gateway calls it back before it sends anything there" if calling else ""
 
 
 def _with_leases(replicas: Iterable[Replica], now: float) -> tuple[Replica, ...]:

@@ -69,7 +69,7 @@ class Joiner:
             return False
         if answer.status != 200:
             raise InputError(f"{gateway} does not take this worker: {_reason(answer)}")
-        _log.info("gateway.took_us", gateway=gateway)
+        _log.info("worker.taken", gateway=gateway)
         return True
 
     async def _exchange(self, gateway: str) -> Answer:

@@ -110,6 +110,13 @@ def test_an_alias_is_there_as_long_as_a_worker_that_brought_it_along() -> None:
     assert routable(registry) == ["m.bbbbbb"]
 
 
+def test_a_worker_of_what_is_stopped_need_not_load_anything() -> None:
+    registry = Registry()
+    stopped = DeploymentRecord(name="m", revision=9, stopped=True)
+    registry.apply_table(FleetTable(revision=1, deployments=[stopped]), 0.0)
+    assert conflict("m", [], ONE, registry.find) == "'m' is stopped here: `argosy start m` starts it"
+
+
 def test_a_worker_may_bring_an_alias_to_a_deployment_of_the_fleet() -> None:
     registry = Registry()
     registry.apply_table(FleetTable(revision=1, deployments=[DeploymentRecord(name="m", revision=9)]), 0.0)
