@@ -114,6 +114,8 @@ class GatewayProcess:
         if settings is None:
             if self._record is not None:
                 self._close_door(self._record, grace_seconds)
+            self.views, self.waiting, self._silent_since = [], {}, None
+            self._reason, self._due = "", float("-inf")  # of earlier deaths: a start that is asked for is made at once
             return
         if self._starting or now < self._due:
             return
@@ -187,9 +189,6 @@ class GatewayProcess:
         """It takes nothing new, finishes what it has, and ends."""
         self._retirement.retire(record, grace_seconds)
         self._record = None
-        self.views, self.waiting = [], {}
-        self._silent_since = None
-        self._reason, self._due = "", float("-inf")
 
     def _start(self, settings: Gateway, now: float) -> None:
         self._outdated = False

@@ -6,7 +6,6 @@ Nothing else is signalled: a record counts by pid and start time.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -41,8 +40,8 @@ def joined_workers(home: Home) -> Iterator[JoinedWorker]:
                 yield JoinedWorker(replica, record.identity, spec.grace_seconds, files)
 
 
-async def end_joined(worker: JoinedWorker, *, hurry: asyncio.Event | None = None) -> None:
+async def end_joined(worker: JoinedWorker) -> None:
     """It drains, says goodbye to its gateways and ends. Returns when it is gone with all below it."""
     engine = read_json(worker.files.engine, list[ProcessIdentity]) or []  # it takes its folder away when it ends
-    await end_process(worker.identity, polite_seconds=worker.grace_seconds + _ENGINE_STOP_SECONDS, hurry=hurry)
+    await end_process(worker.identity, polite_seconds=worker.grace_seconds + _ENGINE_STOP_SECONDS)
     await end_descendants(lambda: [who for who in engine if who.alive])
