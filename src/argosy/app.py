@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from argosy.config.environment import Environment
 from argosy.errors import InputError
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from argosy.gateway.call import Call, Visit
     from argosy.gateway.keys import ClientKeys
     from argosy.telemetry.logging import LogFormat
+    from argosy.telemetry.otlp import Otlp
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class GatewaySettings:
     trusted_proxies: tuple[str, ...] = ()
     log_format: LogFormat = "text"
     tls: tuple[str, str] | None = None  # certificate and key, PEM files; None: plain HTTP
+    telemetry: Literal["otlp"] | None = None
 
 
 @dataclass(frozen=True)
@@ -91,9 +93,12 @@ def compose_gateway(
     draw: Callable[[], float] = random.random,
     comment_seconds: float = 15.0,
     batch: int = 64,
+    otlp: Otlp | None = None,
 ) -> Gateway:
     """The gateway's objects; call it where its event loop runs. `variables`: for remotes' keys and proxies.
     `comment_seconds`: between two signs of life for a stream that waits. `batch`: ended calls that are counted at once.
+
+    `otlp`: where spans and metrics go, if anywhere.
 
     `on_end` gets every call when it is over and counted, `on_visit` every other request, `on_table` every new table of
     the fleet.
@@ -131,6 +136,17 @@ def compose_gateway(
     requests = RequestMetrics()
 
     readers = [throughput.ended, requests.ended, on_end]
+    trace = None
+    if otlp is not None and otlp.spans is not None:
+        from argosy.gateway.spans import Spans  # noqa: PLC0415
+
+        spans = Spans(otlp.spans, otlp.sampler, otlp.resource, clock)
+        trace = spans.begin
+        readers.append(spans.ended)
+    if otlp is not None and otlp.meter is not None:
+        from argosy.gateway.gen_ai_metrics import GenAiMetrics  # noqa: PLC0415
+
+        readers.append(GenAiMetrics(otlp.meter).ended)
     ledger = Ledger(asyncio.get_running_loop(), readers, batch=batch)
 
     def rates() -> Mapping[str, float]:
@@ -159,6 +175,7 @@ def compose_gateway(
             comment_seconds=comment_seconds,
             clock=clock,
             on_end=ledger.ended,
+            trace=trace,
         ),
         fleet=FleetSurface(
             registry=registry,
@@ -207,6 +224,11 @@ async def _serve_gateway(
         join_token=environment.join_token or folder.make_secret("join_token"),
     )
     access_log = AccessLog(sys.stdout, settings.log_format)
+    otlp = None
+    if settings.telemetry is not None:
+        from argosy.telemetry.otlp import Otlp  # noqa: PLC0415
+
+        otlp = Otlp(environment.variables)
     gateway = compose_gateway(
         settings,
         secrets,
@@ -214,6 +236,7 @@ async def _serve_gateway(
         on_end=access_log.write,
         on_visit=access_log.write,
         on_table=lambda table: write_json(folder.table, table),
+        otlp=otlp,
     )
     tls = server_context(*settings.tls) if settings.tls is not None else None
     address = address_of(listener, "https" if tls is not None else "http")
@@ -238,6 +261,8 @@ async def _serve_gateway(
     finally:
         gateway.ledger.settle()
         access_log.flush()
+        if otlp is not None:
+            otlp.close()
         _forget_own_record(folder, record)
     return 0
 
@@ -274,6 +299,7 @@ def gateway_settings(fleet: Fleet, folder: FleetFolder, environment: Environment
         trusted_proxies=settings.trusted_proxies,
         log_format=settings.log_format,
         tls=(settings.tls_certificate, settings.tls_key) if settings.tls_certificate and settings.tls_key else None,
+        telemetry=settings.telemetry,
     )
 
 

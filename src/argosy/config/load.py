@@ -6,7 +6,9 @@ Owns the checks that need the outside world (files, environment, the engines' ow
 from __future__ import annotations
 
 import copy
+import importlib.util
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -170,6 +172,9 @@ def _outside(data: dict[str, Any], folder: Path | None) -> Iterator[Finding]:
 
 
 def _gateway(given: dict[str, Any], folder: Path | None) -> Iterator[Finding]:
+    if given.get("telemetry") == "otlp" and not _installed("opentelemetry.exporter.otlp.proto.http"):
+        told = f"otlp needs OpenTelemetry, which {sys.executable} does not have: pip install 'argosy[otel]'"
+        yield ("gateway", "telemetry"), told
     there = set()
     for field in ("api_key_file", "tls_certificate", "tls_key"):
         if isinstance(file := given.get(field), str):
@@ -186,6 +191,13 @@ def _gateway(given: dict[str, Any], folder: Path | None) -> Iterator[Finding]:
             server_context(given["tls_certificate"], given["tls_key"])
         except InputError as error:
             yield ("gateway", "tls_certificate"), str(error)
+
+
+def _installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # not even what it is a part of
+        return False
 
 
 def _deployment(given: dict[str, Any], folder: Path | None) -> Iterator[Finding]:

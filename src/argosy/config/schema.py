@@ -81,6 +81,11 @@ class Gateway(Settings):
         None, description="PEM file with a certificate and its chain: the gateway then speaks HTTPS only"
     )
     tls_key: str | None = Field(None, description="PEM file with the certificate's key, without a password")
+    telemetry: Literal["otlp"] | None = Field(
+        None,
+        description="otlp: traces and metrics go by OpenTelemetry's OTLP over HTTP to where the environment says "
+        "(OTEL_EXPORTER_OTLP_ENDPOINT; default http://localhost:4318). Needs argosy[otel]",
+    )
 
 
 class Deployment(Settings):

@@ -9,7 +9,7 @@ import asyncio
 import math
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from argosy.errors import BadRequestError, NotFoundError, RequestError, TooLargeError
 from argosy.gateway.answers import stopping
@@ -26,6 +26,7 @@ from argosy.gateway.turn import Turn
 from argosy.protocol.endpoints import STREAMED
 from argosy.protocol.peek import NOTHING, peek
 from argosy.protocol.surfaces import OPENAI, surface_of
+from argosy.protocol.trace_context import PARENT, TraceContext
 from argosy.registry.records import Deployment
 from argosy.registry.registry import Registry
 from argosy.wire.request_cycle import RequestCycle
@@ -33,11 +34,14 @@ from argosy.wire.server import CLIENT_LEFT
 
 SESSION = b"x-session-id"  # as OpenRouter and others name it: requests with the same one want the same replica
 CLIENT_CLOSED_REQUEST = 499  # nginx's number for a client that left; never sent, only logged
+_FAULTS = {CLIENT_LEFT: "client_left", CLIENT_TOO_SLOW: "client_too_slow"}
+OnTrace = Callable[[Call, Mapping[bytes, bytes]], None]
 _REQUEST_ID = re.compile(rb"[\w.:/+=-]{1,128}")
 
 
 class OpenAISurface:
-    """Serves ENDPOINTS. `clock`: monotonic seconds; `on_end` gets every call when it is over."""
+    """Serves ENDPOINTS. `clock`: monotonic seconds; `on_end` gets every call when it is over, `trace` with its headers
+    when it begins."""
 
     def __init__(
         self,
@@ -50,6 +54,7 @@ class OpenAISurface:
         comment_seconds: float,
         clock: Callable[[], float],
         on_end: OnEnd,
+        trace: OnTrace | None = None,
     ) -> None:
         self._registry = registry
         self._relay = relay
@@ -59,6 +64,7 @@ class OpenAISurface:
         self._comment_seconds = comment_seconds
         self._clock = clock
         self._on_end = on_end
+        self._trace = trace
         self._id_prefix = f"req-{secrets.token_hex(4)}-".encode()
         self._ids = 0
 
@@ -80,6 +86,8 @@ class OpenAISurface:
         try:
             call.request_id = self.request_id(fields.get(b"x-request-id", b""))
             call.session = fields.get(SESSION, b"")
+            if self._trace is not None or PARENT in fields:
+                self._place_in_trace(call, fields)
             client = call.client = self._addresses.of(request.client, head.headers)
             principal = self._gatekeeper.client(
                 fields.get(b"authorization", b""),
@@ -106,21 +114,20 @@ class OpenAISurface:
             call.cancel = request.task.cancel
             await self._relay.serve(call, reply)
         except RequestError as error:
-            call.error = str(error)
+            call.error, call.fault = str(error), error.code or ""
             self._refuse(call, reply, error, error.status)
         except asyncio.CancelledError as cancelled:
             # Swallowed: this coroutine serves this request alone; its answer is complete or has nobody to go to.
-            known = cancelled.args and cancelled.args[0] in (CLIENT_LEFT, CLIENT_TOO_SLOW)
-            call.error = cancelled.args[0] if known else "the gateway was stopped"
-            status = CLIENT_CLOSED_REQUEST if call.error == CLIENT_LEFT else stopping().status
-            self._refuse(call, reply, stopping(), status)
+            self._cut(call, reply, cancelled)
         finally:
             if comments is not None:
                 comments.stop()
             if turn is not None:
                 served = (call.started and call.status < 400) or call.status == CLIENT_CLOSED_REQUEST
                 turn.end(call.usage, call.body, call.events, answered=served)
-            call.body, call.found, call.cancel = b"", NOTHING, over
+            call.body, call.cancel = b"", over
+            if call.traced is None:
+                call.found = NOTHING
             call.ended_at = self._clock()
             self._on_end(call)
 
@@ -136,6 +143,18 @@ class OpenAISurface:
             raise self.unknown(model, principal)
         record = deployment.record
         call.body = body if record.shaping is None else shaped(record, call.path, found, body)
+
+    def _place_in_trace(self, call: Call, fields: Mapping[bytes, bytes]) -> None:
+        if self._trace is not None:
+            self._trace(call, fields)
+        elif (told := TraceContext.of(fields)) is not None:
+            call.trace_lines = told.lines()  # no span of ours comes between the client's and the engine's
+
+    def _cut(self, call: Call, reply: Reply, cancelled: asyncio.CancelledError) -> None:
+        known = cancelled.args and cancelled.args[0] in _FAULTS
+        call.error = cancelled.args[0] if known else "the gateway was stopped"
+        call.fault = _FAULTS[call.error] if known else "stopping"
+        self._refuse(call, reply, stopping(), CLIENT_CLOSED_REQUEST if call.error == CLIENT_LEFT else stopping().status)
 
     def _refuse(self, call: Call, reply: Reply, error: RequestError, status: int) -> None:
         if not call.started:

@@ -111,7 +111,13 @@ class Relay:
         try:
             upstream = self._upstreams.of(replica)
             exchange = await upstream.post(
-                call.path, sent.body, call.request_id, timeouts.connect, limits.watch, may_resend=may_resend
+                call.path,
+                sent.body,
+                call.request_id,
+                timeouts.connect,
+                limits.watch,
+                may_resend=may_resend,
+                more=call.trace_lines,
             )
             head = exchange.head
             assert head is not None, "a pool hands out exchanges whose head is there"
