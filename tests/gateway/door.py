@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
@@ -66,6 +66,7 @@ class Door:
         comment_seconds: float = 15,
         tls: Path | None = None,
         otlp: Otlp | None = None,
+        on_table: Callable[[FleetTable], None] | None = None,
     ) -> None:
         """`tls`: a PEM file with certificate and key."""
         self._tls = server_context(str(tls), str(tls)) if tls else None
@@ -89,7 +90,7 @@ class Door:
             variables or {},
             on_end=self.calls.append,
             on_visit=self.visits.append,
-            on_table=self.tables.append,
+            on_table=on_table or self.tables.append,
             comment_seconds=comment_seconds,
             batch=1,
             otlp=otlp,

@@ -39,6 +39,9 @@ _TRAITS = EngineTraits(
     ignores=(
         *("functions", "audio", "web_search_options"),
         *("best_of", "echo", "suffix", "logprobs: 0", "dimensions"),
+        # Of /v1/responses and /v1/messages. Of a chat the gateway makes what binds_answers says.
+        *("tool_choice: forced", "text.format", "output_config.format"),
+        *("background", "conversation", "prompt", "mcp_servers"),
     ),
     too_long="is too large to process",
 )

@@ -95,7 +95,7 @@ class Gateway:
                 *metrics.routes(),
                 *fleet.routes(),
             ],
-            exception_handlers={RequestError: _request_error, HTTPException: _http_exception},
+            exception_handlers={RequestError: _request_error, HTTPException: _http_exception, Exception: _own_fault},
         )
         self._seldom.router.redirect_slashes = False
         self.routes = self._seldom.routes
@@ -140,6 +140,9 @@ class Gateway:
         method, path = scope["method"], scope["path"]
         try:
             await self._seldom(scope, receive, send_with_id)
+        except Exception as error:
+            error.add_note(f"The request was {method} {path!r}, {request_id.decode('latin-1')} in this log.")
+            raise  # to the server, which logs it
         finally:
             status = status or CLIENT_CLOSED_REQUEST
             if status >= 400 or path not in _ASKED_ALL_THE_TIME:
@@ -236,6 +239,12 @@ def _model(name: str, deployment: Deployment) -> dict[str, Any]:
 async def _request_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestError)
     return Response(OPENAI.error_body(error), error.status, headers_of(error), media_type="application/json")
+
+
+async def _own_fault(request: Request, error: Exception) -> Response:
+    """Of Argosy. What it was stands in the log alone."""
+    told = RequestError("Argosy failed on this request; the gateway's log has the details.", code="internal_error")
+    return Response(surface_of(request.url.path).error_body(told), told.status, media_type="application/json")
 
 
 async def _http_exception(request: Request, error: Exception) -> Response:

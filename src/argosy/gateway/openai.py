@@ -106,7 +106,6 @@ class OpenAISurface:
             body = request.take()
             if not request.message_complete or len(body) > self._max_body_bytes:
                 body = await self._rest_of_body(request, body)
-            call.read_at = self._clock()
             self._look_into(call, body, principal)
             if call.stream and fields.get(b"x-wait-comments", b"").lower() == b"true" and surface is OPENAI:
                 reply = comments = Comments(request, call.request_id, self._comment_seconds)
@@ -114,11 +113,13 @@ class OpenAISurface:
             call.cancel = request.task.cancel
             await self._relay.serve(call, reply)
         except RequestError as error:
-            call.error, call.fault = str(error), error.code or ""
-            self._refuse(call, reply, error, error.status)
+            self._refuse(call, reply, error)
         except asyncio.CancelledError as cancelled:
             # Swallowed: this coroutine serves this request alone; its answer is complete or has nobody to go to.
             self._cut(call, reply, cancelled)
+        except Exception as error:  # a fault of ours: the server logs it and answers
+            _note(call, error)
+            raise
         finally:
             if comments is not None:
                 comments.stop()
@@ -133,6 +134,7 @@ class OpenAISurface:
 
     def _look_into(self, call: Call, body: bytes, principal: Principal) -> None:
         """What is asked, of which deployment, and what its engines are to get. Raises RequestError."""
+        call.read_at = self._clock()
         found = call.found = peek(call.path, body)
         model = call.model = found.model or ""
         call.stream = found.stream is True and call.path in STREAMED
@@ -151,14 +153,18 @@ class OpenAISurface:
             call.trace_lines = told.lines()  # no span of ours comes between the client's and the engine's
 
     def _cut(self, call: Call, reply: Reply, cancelled: asyncio.CancelledError) -> None:
-        known = cancelled.args and cancelled.args[0] in _FAULTS
-        call.error = cancelled.args[0] if known else "the gateway was stopped"
-        call.fault = _FAULTS[call.error] if known else "stopping"
-        self._refuse(call, reply, stopping(), CLIENT_CLOSED_REQUEST if call.error == CLIENT_LEFT else stopping().status)
+        self._refuse(call, reply, stopping())
+        if cancelled.args and (reason := cancelled.args[0]) in _FAULTS:
+            call.error, call.fault = reason, _FAULTS[reason]
+            if reason == CLIENT_LEFT and not call.started:
+                call.status = CLIENT_CLOSED_REQUEST
+        else:
+            call.error = "the gateway was stopped"
 
-    def _refuse(self, call: Call, reply: Reply, error: RequestError, status: int) -> None:
+    def _refuse(self, call: Call, reply: Reply, error: RequestError) -> None:
+        call.error, call.fault = str(error), error.code or ""
         if not call.started:
-            call.status = status
+            call.status = error.status
             answer_error(reply, error, call.request_id, call.refusal_begins(self._clock()), call.surface)
 
     async def _rest_of_body(self, request: RequestCycle, begun: bytes) -> bytes:
@@ -201,6 +207,14 @@ class OpenAISurface:
         return NotFoundError(
             f"The model '{model}' does not exist{denied}; {known}.", param="model", code="model_not_found"
         )
+
+
+def _note(call: Call, error: Exception) -> None:
+    """Ends the record of a call that failed by a fault of ours, and has its traceback name it."""
+    call.error, call.fault = "a fault in Argosy", "internal_error"
+    if not call.started:
+        call.status = 500
+    error.add_note(f"The request was {call.request_id.decode('latin-1')} in this log, to {call.path}.")
 
 
 def _allowed_seconds(given: bytes) -> float:

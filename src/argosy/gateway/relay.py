@@ -130,7 +130,8 @@ class Relay:
                 await self._answers.stream(call, exchange, limits, replica, reply, hold=sent.hold)
             if call.status >= 500:  # in the engine's own words
                 said = f"it answered {call.status}"
-                self._registry.report_failure(replica, str(UpstreamError.code), said, self._clock())
+                code = str(UpstreamError.code)
+                self._registry.report_failure(replica, code, said, self._clock(), answered=call.path)
             elif replica.failures and call.status < 400:
                 self._registry.report_success(replica, self._clock())
         except UpstreamError as error:

@@ -340,4 +340,4 @@ sys.exit(main())
 
 
 def test_telemetry_is_a_word_that_is_known(faults: Faults) -> None:
-    assert faults("gateway: {telemetry: jaeger}") == ["gateway.telemetry: must be 'otlp', got 'jaeger' (line 1)"]
+    assert faults("gateway: {telemetry: jaeger}") == ["gateway.telemetry: 'jaeger' is none of otlp (line 1)"]
