@@ -108,8 +108,10 @@ def compose_gateway(
     from argosy.gateway.answers import Answers  # noqa: PLC0415
     from argosy.gateway.app import Gateway  # noqa: PLC0415
     from argosy.gateway.auth import Gatekeeper  # noqa: PLC0415
+    from argosy.gateway.callers import Callers  # noqa: PLC0415
     from argosy.gateway.client_address import ClientAddresses  # noqa: PLC0415
     from argosy.gateway.cors import Cors  # noqa: PLC0415
+    from argosy.gateway.embedding_batches import EmbeddingBatches  # noqa: PLC0415
     from argosy.gateway.ledger import Ledger  # noqa: PLC0415
     from argosy.gateway.metrics import MetricsSurface  # noqa: PLC0415
     from argosy.gateway.openai import OpenAISurface  # noqa: PLC0415
@@ -119,6 +121,7 @@ def compose_gateway(
     from argosy.gateway.request_metrics import RequestMetrics  # noqa: PLC0415
     from argosy.gateway.throughput import Throughput  # noqa: PLC0415
     from argosy.gateway.time_limits import TimeKeeper  # noqa: PLC0415
+    from argosy.gateway.token_check import TokenCheck  # noqa: PLC0415
     from argosy.gateway.upstreams import Upstreams  # noqa: PLC0415
     from argosy.registry.registry import Registry  # noqa: PLC0415
     from argosy.wire.client import Client  # noqa: PLC0415
@@ -157,26 +160,30 @@ def compose_gateway(
     registry.apply_table(settings.table, clock())
     dispatcher = Dispatcher(registry, clock=clock, draw=draw)
     upstreams = Upstreams(secrets.join_token, variables)
+    relay = Relay(
+        registry,
+        dispatcher,
+        upstreams,
+        Answers(clock, throughput.streamed),
+        clock=clock,
+        time_keeper=TimeKeeper(asyncio.get_running_loop()),
+    )
+    surface = OpenAISurface(
+        registry,
+        relay,
+        EmbeddingBatches(relay, clock),
+        gatekeeper,
+        addresses,
+        max_body_bytes=settings.max_body_bytes,
+        comment_seconds=comment_seconds,
+        clock=clock,
+        on_end=ledger.ended,
+        trace=trace,
+    )
+    callers = Callers(gatekeeper, addresses)
     return Gateway(
         registry=registry,
-        surface=OpenAISurface(
-            registry,
-            Relay(
-                registry,
-                dispatcher,
-                upstreams,
-                Answers(clock, throughput.streamed),
-                clock=clock,
-                time_keeper=TimeKeeper(asyncio.get_running_loop()),
-            ),
-            gatekeeper,
-            addresses,
-            max_body_bytes=settings.max_body_bytes,
-            comment_seconds=comment_seconds,
-            clock=clock,
-            on_end=ledger.ended,
-            trace=trace,
-        ),
+        surface=surface,
         fleet=FleetSurface(
             registry=registry,
             dispatcher=dispatcher,
@@ -188,6 +195,9 @@ def compose_gateway(
             on_table=on_table,
             rates=rates,
         ),
+        token_check=TokenCheck(
+            registry, relay, upstreams, clock, settings.max_body_bytes, callers=callers, unknown=surface.unknown
+        ),
         metrics=MetricsSurface(
             registry=registry, dispatcher=dispatcher, ledger=ledger, requests=requests, gatekeeper=gatekeeper
         ),
@@ -195,7 +205,7 @@ def compose_gateway(
         gatekeeper=gatekeeper,
         upstreams=upstreams,
         prober=Prober(registry, upstreams, clock),
-        addresses=addresses,
+        callers=callers,
         cors=Cors(settings.cors_origins) if settings.cors_origins else None,
         clock=clock,
         on_visit=on_visit,

@@ -90,6 +90,7 @@ def deployment_record(name: str, deployment: Deployment, *, revision: int, stopp
         stopped=stopped,
         created=revision // 1000,
         shaping=shaping_of(deployment),
+        embedding_batch=deployment.embedding_batch,
     )
 
 

@@ -43,6 +43,8 @@ _TRAITS = EngineTraits(
         *("tool_choice: forced", "text.format", "output_config.format"),
         *("background", "conversation", "prompt", "mcp_servers"),
     ),
+    # It takes any number, but all of its slots are then taken until the last is done.
+    most_inputs=32,
     too_long="is too large to process",
 )
 _GENERATES = (CHAT, COMPLETIONS, RESPONSES, MESSAGES, COUNT_TOKENS, TOKENIZE, DETOKENIZE)

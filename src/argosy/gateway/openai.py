@@ -6,6 +6,7 @@ The path of every request, so without ASGI between it and the wire; what is aske
 from __future__ import annotations
 
 import asyncio
+import functools
 import math
 import re
 import secrets
@@ -17,20 +18,22 @@ from argosy.gateway.auth import Gatekeeper, Principal
 from argosy.gateway.call import Call, OnEnd, over
 from argosy.gateway.client_address import ClientAddresses
 from argosy.gateway.comments import Comments
+from argosy.gateway.embedding_batches import EmbeddingBatches
 from argosy.gateway.errors import answer_error
+from argosy.gateway.old_paths import OldPath, old_path
 from argosy.gateway.relay import Relay
 from argosy.gateway.reply import Reply
 from argosy.gateway.shaping import shaped
 from argosy.gateway.time_limits import CLIENT_TOO_SLOW, REQUEST_TIMEOUT
 from argosy.gateway.turn import Turn
-from argosy.protocol.endpoints import STREAMED
+from argosy.protocol.endpoints import EMBEDDINGS, STREAMED
 from argosy.protocol.peek import NOTHING, peek
 from argosy.protocol.surfaces import OPENAI, surface_of
 from argosy.protocol.trace_context import PARENT, TraceContext
 from argosy.registry.records import Deployment
 from argosy.registry.registry import Registry
 from argosy.wire.request_cycle import RequestCycle
-from argosy.wire.server import CLIENT_LEFT
+from argosy.wire.server import CLIENT_LEFT, Handler
 
 SESSION = b"x-session-id"  # as OpenRouter and others name it: requests with the same one want the same replica
 CLIENT_CLOSED_REQUEST = 499  # nginx's number for a client that left; never sent, only logged
@@ -40,13 +43,14 @@ _REQUEST_ID = re.compile(rb"[\w.:/+=-]{1,128}")
 
 
 class OpenAISurface:
-    """Serves ENDPOINTS. `clock`: monotonic seconds; `on_end` gets every call when it is over, `trace` with its headers
-    when it begins."""
+    """Serves ENDPOINTS, and `old` paths that mean one of them. `clock`: monotonic seconds; `on_end` gets every call
+    when it is over, `trace` with its headers when it begins."""
 
     def __init__(
         self,
         registry: Registry,
         relay: Relay,
+        batches: EmbeddingBatches,
         gatekeeper: Gatekeeper,
         addresses: ClientAddresses,
         *,
@@ -58,6 +62,7 @@ class OpenAISurface:
     ) -> None:
         self._registry = registry
         self._relay = relay
+        self._batches = batches
         self._gatekeeper = gatekeeper
         self._addresses = addresses
         self._max_body_bytes = max_body_bytes
@@ -75,9 +80,14 @@ class OpenAISurface:
         self._ids += 1
         return b"%b%x" % (self._id_prefix, self._ids)
 
-    async def __call__(self, request: RequestCycle) -> None:
+    def old(self, path: str) -> Handler | None:
+        """Serves a path of FastChat's that means one of ours; None for any other."""
+        meant = old_path(path)
+        return functools.partial(self, old=meant) if meant is not None else None
+
+    async def __call__(self, request: RequestCycle, old: OldPath | None = None) -> None:
         head = request.head
-        fields, path = head.fields, head.path
+        fields, path = head.fields, head.path if old is None else old.path
         call = Call(b"", path, self._clock())
         turn: Turn | None = None
         comments: Comments | None = None
@@ -106,12 +116,12 @@ class OpenAISurface:
             body = request.take()
             if not request.message_complete or len(body) > self._max_body_bytes:
                 body = await self._rest_of_body(request, body)
-            self._look_into(call, body, principal)
+            self._look_into(call, body if old is None else old.body(body), principal)
             if call.stream and fields.get(b"x-wait-comments", b"").lower() == b"true" and surface is OPENAI:
                 reply = comments = Comments(request, call.request_id, self._comment_seconds)
             assert request.task is not None
             call.cancel = request.task.cancel
-            await self._relay.serve(call, reply)
+            await (self._batches if path == EMBEDDINGS else self._relay).serve(call, reply)
         except RequestError as error:
             self._refuse(call, reply, error)
         except asyncio.CancelledError as cancelled:

@@ -14,7 +14,7 @@ from typing import Any
 from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
-from opentelemetry.sdk.trace.sampling import Sampler
+from opentelemetry.sdk.trace.sampling import Decision, Sampler
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
@@ -50,7 +50,7 @@ class Spans:
             context = trace.set_span_in_context(NonRecordingSpan(_context(parent, remote=True)))
         asked = self._sampler.should_sample(context, trace_id, operation_of(call.path), SpanKind.SERVER)
         above = parent or TraceContext(trace_id, 0)
-        own = above.below(random.getrandbits(64) or 1, sampled=asked.decision.is_sampled())
+        own = above.below(random.getrandbits(64) or 1, sampled=asked.decision is Decision.RECORD_AND_SAMPLE)
         call.traced, call.trace_lines = Traced(own, parent, fields.get(b"host", b"")), own.lines()
 
     def ended(self, call: Call) -> None:

@@ -227,6 +227,12 @@ class EmbeddingPeek(Peek, frozen=True):
     encoding_format: Literal["float", "base64"] | None = None
     dimensions: Positive | None = None
 
+    @property
+    def count(self) -> int:
+        """How many vectors are asked for: a list of tokens is one text."""
+        given = self.input
+        return len(given) if isinstance(given, list) and not isinstance(given[0], int) else 1
+
     def check(self) -> None:
         if isinstance(self.input, list):
             _check_one_kind("input", self.input)
