@@ -32,6 +32,7 @@ def up(
     import asyncio
 
     from argosy.cli.fleets import fleet_folder, read_environment
+    from argosy.config.fastchat_variables import notes
 
     environment = read_environment()
     wanted = wanted_fleet(what or [], environment)
@@ -41,6 +42,8 @@ def up(
     if port is not None:
         wanted = wanted.model_copy(update={"gateway": wanted.gateway.model_copy(update={"port": port})})
     folder = fleet_folder(environment, wanted.name)
+    for note in notes(environment.variables):
+        print(f"note: {note}")
     _prepare(folder, wanted, environment)
     from argosy.cli.follow import bring_up_and_follow
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from argosy.config import chat_template, yaml_file
+from argosy.config import chat_template, fastchat_variables, yaml_file
 from argosy.config.environment import Environment
 from argosy.config.faults import Finding, findings, none_of
 from argosy.config.schema import (
@@ -52,19 +52,18 @@ def load_fleet(path: Path, environment: Environment) -> Fleet:
             check_fleet_name(path.stem)
         except ValueError as error:
             document.faults.append((("name",), f"{error}; the file's name was taken, write `name:` in it"))
+    fastchat_variables.fill(document.data, environment.variables)
     return _checked(document, str(path), path.absolute().parent)
 
 
 def fleet_of_sources(sources: Sequence[str], environment: Environment) -> Fleet:
-    """A fleet named `default` of sources on the command line; the same one twice means two replicas.
-
-    `environment` is asked for as by the other ways to a fleet; a source names no variable.
-    """
+    """A fleet named `default` of sources on the command line; the same one twice means two replicas."""
     deployments: dict[str, dict[str, Any]] = {}
     for source in dict.fromkeys(sources):
         name = _free_name(_name_of(source), deployments)
         deployments[name] = {"source": source, "replicas": list(sources).count(source)}
-    data = {"name": "default", "deployments": deployments}
+    data: dict[str, Any] = {"name": "default", "deployments": deployments}
+    fastchat_variables.fill(data, environment.variables)
     return _checked(Document(data), "the command line", Path().absolute())
 
 
