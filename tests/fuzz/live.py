@@ -52,6 +52,7 @@ SCRIPTED: Mapping[str, Mapping[str, Any]] = {
     "loose": {"traits": EngineTraits(loose_ends=True)},
     "renamed": {"upstream_model": "another"},
     "single": {"concurrency": 1},
+    "parted": {"traits": EngineTraits(most_inputs=1)},
 }
 FAULTS = re.compile(r"Traceback|fault in Argosy|Fatal error|Exception in callback|never retrieved|never awaited")
 

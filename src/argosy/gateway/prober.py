@@ -129,7 +129,8 @@ class Prober:
             return str(error), False
         if status == 503:  # it takes nothing now
             return None, False
-        return (f"{QUESTION!r} at {path} was answered {status}", False) if status >= 500 else (None, True)
+        wrong = status >= 500 or status in (401, 403)
+        return (f"{QUESTION!r} at {path} was answered {status}", False) if wrong else (None, True)
 
 
 def _question(replica: Replica) -> tuple[str, bytes] | None:

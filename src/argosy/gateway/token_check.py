@@ -18,6 +18,7 @@ from argosy.errors import (
     BadRequestError,
     BrokenAnswerError,
     NotFoundError,
+    RefusedError,
     RequestError,
     TooLargeError,
     UpstreamTimeoutError,
@@ -38,7 +39,6 @@ from argosy.protocol.token_check import (
     TokenCheckRequest,
     TokenCheckResult,
 )
-from argosy.registry.records import Replica
 from argosy.registry.registry import Registry
 
 ANSWER_SECONDS = 5.0
@@ -114,11 +114,14 @@ class TokenCheck:
         await self.relay.serve(call, kept)
         told = _told(kept, call.replica)
         count = told.count if told.count is not None else len(told.tokens or ())
-        length = told.max_model_len or await self._length(self.registry.replicas[call.replica], asked.model)
+        length = told.max_model_len or await self._length(call.replica, asked.model)
         return TokenCheckResult(count + asked.max_tokens <= length, count, length)
 
-    async def _length(self, replica: Replica, model: str) -> int:
+    async def _length(self, replica_id: str, model: str) -> int:
         """Of a request's context there. Raises BadRequestError where the engine does not tell it."""
+        replica = self.registry.replicas.get(replica_id)
+        if replica is None:
+            raise RefusedError(f"{replica_id} left while it was asked", retry_after=1)
         start = replica.id, replica.status.epoch
         if start in self._lengths:
             return self._lengths[start]
