@@ -147,6 +147,8 @@ class TokenCheck:
                 param="model",
                 code="context_length_unknown",
             )
+        if replica.status.traits.context is not None:
+            length = min(length, replica.status.traits.context)
         if len(self._lengths) >= MOST_KNOWN:
             self._lengths.clear()
         self._lengths[start] = length
