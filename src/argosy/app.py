@@ -112,6 +112,7 @@ def compose_gateway(
     from argosy.gateway.client_address import ClientAddresses  # noqa: PLC0415
     from argosy.gateway.cors import Cors  # noqa: PLC0415
     from argosy.gateway.embedding_batches import EmbeddingBatches  # noqa: PLC0415
+    from argosy.gateway.joining import Joining  # noqa: PLC0415
     from argosy.gateway.ledger import Ledger  # noqa: PLC0415
     from argosy.gateway.metrics import MetricsSurface  # noqa: PLC0415
     from argosy.gateway.openai import OpenAISurface  # noqa: PLC0415
@@ -181,6 +182,7 @@ def compose_gateway(
         trace=trace,
     )
     callers = Callers(gatekeeper, addresses)
+    client = Client()
     return Gateway(
         registry=registry,
         surface=surface,
@@ -189,8 +191,9 @@ def compose_gateway(
             dispatcher=dispatcher,
             gatekeeper=gatekeeper,
             orders=Orders(),
+            joining=Joining(registry, client, secrets.join_token),
             join_token=secrets.join_token,
-            client=Client(),
+            client=client,
             clock=clock,
             on_table=on_table,
             rates=rates,
