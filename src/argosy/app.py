@@ -198,9 +198,7 @@ def compose_gateway(
             on_table=on_table,
             rates=rates,
         ),
-        token_check=TokenCheck(
-            registry, relay, upstreams, clock, settings.max_body_bytes, callers=callers, unknown=surface.unknown
-        ),
+        token_check=TokenCheck(registry, relay, upstreams, clock, callers=callers, unknown=surface.unknown),
         metrics=MetricsSurface(
             registry=registry, dispatcher=dispatcher, ledger=ledger, requests=requests, gatekeeper=gatekeeper
         ),

@@ -17,7 +17,7 @@ from msgspec import UNSET, Meta, UnsetType
 from argosy.errors import BadRequestError
 from argosy.protocol import endpoints
 from argosy.protocol.abridged import SHORT_BYTES, abridged
-from argosy.protocol.faults import fault_of, wrong_type
+from argosy.protocol.faults import refusal_of, wrong_type
 
 Positive = Annotated[int, Meta(ge=1)]
 Temperature = Annotated[float, Meta(ge=0, le=2)]
@@ -355,7 +355,7 @@ def peek(path: str, body: bytes) -> Peek:
     try:
         found = _of_long_chat(body) if len(body) > SHORT_BYTES and path == endpoints.CHAT else decode(body)
     except _UNREADABLE as error:
-        raise _refused(KINDS[path], body, error) from None
+        raise refusal_of(KINDS[path], body, error) from None
     if not found.model:
         raise _missing("model")
     for field in required:
@@ -375,14 +375,6 @@ def _of_long_chat(body: bytes) -> Peek:
         except _UNREADABLE:
             pass
     return decode(body)
-
-
-def _refused(kind: type[Peek], body: bytes, error: Exception) -> BadRequestError:
-    try:
-        fault = fault_of(kind, body)
-    except _UNREADABLE as unreadable:
-        return BadRequestError(f"The request's body is not valid JSON: {unreadable}")
-    return fault or BadRequestError(f"The request's body cannot be read: {error}.")
 
 
 def _missing(field: str) -> BadRequestError:
