@@ -161,7 +161,6 @@ def compose_gateway(
     registry.apply_table(settings.table, clock())
     dispatcher = Dispatcher(registry, clock=clock, draw=draw)
     upstreams = Upstreams(secrets.join_token, variables)
-    client = Client()
     relay = Relay(
         registry,
         dispatcher,
@@ -183,6 +182,7 @@ def compose_gateway(
         trace=trace,
     )
     callers = Callers(gatekeeper, addresses)
+    client = Client()
     return Gateway(
         registry=registry,
         surface=surface,
@@ -198,9 +198,7 @@ def compose_gateway(
             on_table=on_table,
             rates=rates,
         ),
-        token_check=TokenCheck(
-            registry, relay, upstreams, clock, settings.max_body_bytes, callers=callers, unknown=surface.unknown
-        ),
+        token_check=TokenCheck(registry, relay, upstreams, clock, callers=callers, unknown=surface.unknown),
         metrics=MetricsSurface(
             registry=registry, dispatcher=dispatcher, ledger=ledger, requests=requests, gatekeeper=gatekeeper
         ),
