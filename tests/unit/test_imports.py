@@ -25,9 +25,10 @@ ARROWS = {
     "gateway": {"dispatch", "registry", "config"},
     "fleet": {"config"},
     "worker": {"engines", "models", "config"},
+    "chat": set[str](),
     "app": {"gateway", "fleet", "worker", "dispatch", "registry", "config", "engines", "models"},
     "doctor": {"config", "engines", "fleet", "gateway", "models"},
-    "cli": {"app", "doctor", "fleet", "config", "models"},
+    "cli": {"app", "chat", "doctor", "fleet", "config", "models"},
     "__main__": {"cli"},
 }
 
@@ -35,6 +36,7 @@ HEAVY = {
     "huggingface_hub",
     "modelscope_hub",
     "prometheus_client",
+    "prompt_toolkit",
     "torch",
     "vllm",
     "xllamacpp",
