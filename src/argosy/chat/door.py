@@ -90,7 +90,16 @@ class Door:
                 for event in decoder.feed(chunk):
                     if event.data == "[DONE]":
                         return
-                    yield json.loads(event.data)
+                    yield self._event(event.data)
+
+    def _event(self, data: str) -> dict[str, Any]:
+        try:
+            event = json.loads(data)
+        except ValueError:
+            event = None
+        if not isinstance(event, dict):
+            raise ArgosyError(f"{self.base}/chat/completions does not answer as the OpenAI API does")
+        return event
 
 
 def _error_text(status: int, body: bytes) -> str:

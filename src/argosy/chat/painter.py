@@ -17,6 +17,17 @@ _DRAW_SECONDS = 0.05  # between two drawings
 _DRAWING_SHARE = 5  # and at least so many times what the last one took: a long table must not hold the answer up
 _HIDE_CURSOR, _SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
 _DIM, _NORMAL = "\x1b[2m", "\x1b[22m"
+# All of C0 and C1 but ends of lines and tabs: in a model's mouth they could write over the screen or its title.
+_CONTROLS = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)], "\ufffd") | {
+    ord("\n"): "\n",
+    ord("\t"): "\t",
+    ord("\r"): "",
+}
+
+
+def harmless(text: str) -> str:
+    """What a terminal only shows, and does not obey."""
+    return text.translate(_CONTROLS)
 
 
 class Painter(Protocol):
@@ -26,22 +37,23 @@ class Painter(Protocol):
 
 
 class PlainPainter:
-    """`thoughts`: shown too, dim; what reads a pipe wants the answer alone."""
+    """A terminal is shown thoughts too, dim; what reads a pipe wants the answer alone, as it is."""
 
-    def __init__(self, out: TextIO, *, thoughts: bool) -> None:
+    def __init__(self, out: TextIO) -> None:
         self._out = out
-        self._thoughts = thoughts
+        self._terminal = out.isatty()
         self._thought = 0  # characters written
         self._said = 0
 
     def show(self, answer: Answer) -> None:
-        if self._thoughts and len(answer.thought) > self._thought:
-            self._write(f"{_DIM}{answer.thought[self._thought :]}{_NORMAL}")
+        if self._terminal and len(answer.thought) > self._thought:
+            self._write(f"{_DIM}{harmless(answer.thought[self._thought :])}{_NORMAL}")
             self._thought = len(answer.thought)
         if len(answer.said) > self._said:
             if self._thought and not self._said:
                 self._write("\n\n")
-            self._write(answer.said[self._said :])
+            new = answer.said[self._said :]
+            self._write(harmless(new) if self._terminal else new)
             self._said = len(answer.said)
 
     def end(self, answer: Answer) -> None:
@@ -108,7 +120,7 @@ class MarkdownPainter:
         rest = answer.thought[self._thought :]
         end = len(rest) if whole else rest.rfind("\n") + 1
         self._thought += end
-        ready, growing = rest[:end].strip("\n"), rest[end:]
+        ready, growing = harmless(rest[:end]).strip("\n"), harmless(rest[end:])
         return (
             self._renderer.dim(ready, width) if ready.strip() else [],
             self._renderer.dim(growing, width) if growing.strip() else [],
@@ -128,4 +140,4 @@ class MarkdownPainter:
     def _block(self, text: str, width: int, *, above: bool) -> list[str]:
         if not text.strip():
             return []
-        return [*([""] if above else []), *self._renderer.lines(text, width)]
+        return [*([""] if above else []), *self._renderer.lines(harmless(text), width)]

@@ -18,8 +18,8 @@ from argosy.chat.asking import ask
 from argosy.chat.commands import help_text, parse, unquoted, words
 from argosy.chat.conversation import Conversation, Message, text_of
 from argosy.chat.door import Door
-from argosy.chat.editor import Editor, quiet_keyboard
-from argosy.chat.painter import Painter
+from argosy.chat.editor import Editor
+from argosy.chat.painter import Painter, harmless
 from argosy.chat.settings import parse_setting, settings_text
 from argosy.errors import ArgosyError, CommandError
 
@@ -63,10 +63,6 @@ class Session:
     async def run(self) -> None:
         """Until /exit, Ctrl-D, or Ctrl-C twice at the prompt."""
         _tell(f"{self._conversation.model}: Ctrl-C stops an answer, /help tells the rest, Ctrl-D leaves.")
-        with quiet_keyboard():
-            await self._read()
-
-    async def _read(self) -> None:
         interrupted = False
         while not self._left:
             try:
@@ -109,7 +105,9 @@ class Session:
             else:
                 conversation.messages = before
         if stopped:
-            _tell("(stopped)")
+            _tell("(stopped)" if answer.said else "(stopped before a word: the question is forgotten)")
+        elif not answer.said:
+            _tell("(the model said nothing: the question is forgotten)")
 
     # commands
 
@@ -219,6 +217,6 @@ def _tell(text: str) -> None:
     if out is None:
         out = sys.stderr
     else:
-        text = wrapped(text, os.get_terminal_size(out.fileno()).columns)
+        text = wrapped(harmless(text), os.get_terminal_size(out.fileno()).columns)
     out.write(f"{text}\n")
     out.flush()

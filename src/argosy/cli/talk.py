@@ -13,6 +13,7 @@ from argosy.chat.answer import Answer
 from argosy.chat.asking import ask, json_text
 from argosy.chat.conversation import Conversation
 from argosy.chat.door import Door
+from argosy.chat.editor import quiet_keyboard
 from argosy.chat.painter import MarkdownPainter, Painter, PlainPainter
 from argosy.cli.fleets import running_fleet
 from argosy.config.environment import Environment
@@ -55,6 +56,8 @@ class Talk:
             loop.add_signal_handler(number, end, number)
         try:
             async with AsyncExitStack() as stack:
+                if question is None:
+                    stack.enter_context(quiet_keyboard())  # what is typed while a model loads is for the first prompt
                 await self._talk(await self._open(stack), model, question)
         except asyncio.CancelledError:
             if not came:
@@ -108,9 +111,8 @@ class Talk:
 
     def _painter(self) -> Painter:
         """Markdown where a person reads it."""
-        terminal = sys.stdout.isatty()
-        if self.plain or not terminal or self.environment.variables.get("TERM", "dumb") == "dumb":
-            return PlainPainter(sys.stdout, thoughts=terminal)
+        if self.plain or not sys.stdout.isatty() or self.environment.variables.get("TERM", "dumb") == "dumb":
+            return PlainPainter(sys.stdout)
         return MarkdownPainter(sys.stdout, self.environment.variables)
 
 
