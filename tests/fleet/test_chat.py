@@ -149,10 +149,12 @@ def test_many_lines_are_typed_and_history_comes_back(up: Argosy) -> None:
         say(chat, "still")
         say(chat, 'closed"""')
         chat.stands(lambda lines: lines[-4:] == ["open", "still", "closed", ">"], "three lines")
+        chat.press("你好吗x\x7f\x7f\x1b[D很\r")  # takes two away, goes back by one
+        chat.stands(lambda lines: lines[-2:] == ["你很好", ">"], "what is left of it")
     with terminal(up, "chat", "hello", "--plain") as again:
         again.prompts()
         again.press("\x1b[A")
-        again.stands(lambda lines: lines[-1] == '. closed"""', "what was typed last time")
+        again.stands(lambda lines: lines[-1] == "> 你很好", "what was typed last time")
         again.press("\x03\x04")
         assert again.ends() == 0
 
