@@ -77,7 +77,8 @@ class Session:
                 continue
             interrupted = False
             try:
-                await self._do(typed)
+                if await _interruptible(self._do(typed)):
+                    _tell("(stopped)")
             except ArgosyError as error:
                 _tell(f"error: {error}")
 
@@ -97,16 +98,14 @@ class Session:
         """What was said until Ctrl-C or an error is kept; without a word of it, things are as they were `before`."""
         conversation, answer = self._conversation, Answer(time.monotonic())
         try:
-            stopped = await _interruptible(ask(self._door, conversation.request(), answer, self._painter()))
+            await ask(self._door, conversation.request(), answer, self._painter())
         finally:
             if answer.said:
                 conversation.answered(answer.said)
                 self._figures.append(answer.figures())
             else:
                 conversation.messages = before
-        if stopped:
-            _tell("(stopped)" if answer.said else "(stopped before a word: the question is forgotten)")
-        elif not answer.said:
+        if not answer.said:
             _tell("(the model said nothing: the question is forgotten)")
 
     # commands
