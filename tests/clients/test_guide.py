@@ -46,12 +46,11 @@ def test_an_example_answers(name: str, door: str, tmp_path: Path) -> None:
     assert name != "langchain_chat.py" or ("GetWeather {'city': 'Paris'}" in said and "576 numbers" in said)
 
 
-@pytest.mark.parametrize("name", ["the snippet", "openai_node.mjs"])
+@pytest.mark.parametrize("name", ["the snippet", "examples/openai_node.mjs", "tests/clients/openai_node_cases.mjs"])
 def test_node_answers(name: str, door: str, tmp_path: Path) -> None:
     (tmp_path / "node_modules").symlink_to(NODE_PACKAGES)
-    snippet = here(BLOCKS["openai.mjs"], door)
-    example = (ROOT / "examples" / "openai_node.mjs").read_text()
-    (tmp_path / "client.mjs").write_text(snippet if name == "the snippet" else example)
+    program = here(BLOCKS["openai.mjs"], door) if name == "the snippet" else (ROOT / name).read_text()
+    (tmp_path / "client.mjs").write_text(program)
     run(["node", "client.mjs"], tmp_path, door)
 
 
