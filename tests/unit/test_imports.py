@@ -35,6 +35,7 @@ ARROWS = {
 HEAVY = {
     "huggingface_hub",
     "modelscope_hub",
+    "opentelemetry",
     "prometheus_client",
     "prompt_toolkit",
     "torch",
