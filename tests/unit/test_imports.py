@@ -25,9 +25,10 @@ ARROWS = {
     "gateway": {"dispatch", "registry", "config"},
     "fleet": {"config"},
     "worker": {"engines", "models", "config"},
+    "chat": set[str](),
     "app": {"gateway", "fleet", "worker", "dispatch", "registry", "config", "engines", "models"},
     "doctor": {"config", "engines", "fleet", "gateway", "models"},
-    "cli": {"app", "doctor", "fleet", "config", "models"},
+    "cli": {"app", "chat", "doctor", "fleet", "config", "models"},
     "__main__": {"cli"},
 }
 
@@ -36,6 +37,7 @@ HEAVY = {
     "modelscope_hub",
     "opentelemetry",
     "prometheus_client",
+    "prompt_toolkit",
     "torch",
     "vllm",
     "xllamacpp",
