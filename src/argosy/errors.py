@@ -3,7 +3,8 @@
     ArgosyError                         exit code 1 when it ends a command
     ├── InputError                      what the user gave is wrong: exit code 2, nothing was started
     │   ├── FleetFileError              every fault of a fleet file at once, each with its path
-    │   └── SourceError                 a source of weights that cannot be had
+    │   ├── SourceError                 a source of weights that cannot be had
+    │   └── BuildError                  an environment of Python packages that cannot be built
     ├── NotRunningError                 the command needs a fleet and none runs: exit code 3
     ├── EngineError                     an engine could not start or stopped
     └── RequestError                    ends one request at the door with an HTTP status
@@ -63,6 +64,17 @@ class SourceError(InputError):
     """A source of weights that is malformed, missing or cannot be fetched.
 
     `permanent`: fetching it again cannot help (no such file, a licence that was not accepted), so nobody retries.
+    """
+
+    def __init__(self, message: str, *, permanent: bool = False) -> None:
+        super().__init__(message)
+        self.permanent = permanent
+
+
+class BuildError(InputError):
+    """An environment of Python packages that cannot be built.
+
+    `permanent`: building it again cannot help (no such version, needs that contradict each other), so nobody retries.
     """
 
     def __init__(self, message: str, *, permanent: bool = False) -> None:

@@ -13,7 +13,10 @@ import pytest
 SRC = Path(__file__).parents[2] / "src"
 
 # Anybody may import a leaf; a leaf imports only leaves.
-LEAVES = {"errors", "state", "processes", "protocol", "wire", "telemetry", "config.schema", "config.values"}
+LEAVES = {
+    *("errors", "state", "disk", "processes", "protocol", "wire", "telemetry"),
+    *("config.schema", "config.recipe", "config.values"),
+}
 
 # A room → the rooms that it may import, besides the leaves and itself.
 ARROWS = {
@@ -24,10 +27,11 @@ ARROWS = {
     "dispatch": {"registry"},
     "gateway": {"dispatch", "registry", "config"},
     "fleet": {"config"},
-    "worker": {"engines", "models", "config"},
+    "environments": set[str](),
+    "worker": {"engines", "models", "environments", "config"},
     "app": {"gateway", "fleet", "worker", "dispatch", "registry", "config", "engines", "models"},
     "doctor": {"config", "engines", "fleet", "gateway", "models"},
-    "cli": {"app", "doctor", "fleet", "config", "models"},
+    "cli": {"app", "doctor", "fleet", "config", "models", "environments"},
     "__main__": {"cli"},
 }
 
