@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from argosy.config.recipe import EnvironmentRecipe
 from argosy.config.schema import Deployment
 from argosy.engines import gguf, machine, safetensors
 from argosy.engines.base import Capabilities, EngineContext, Launch
@@ -27,6 +28,10 @@ class Command:
     options: type[BaseModel] = Options
     takes_chat_template = True
     tells_port = False
+    tested_with = "any server that speaks the OpenAI wire"
+
+    def environment(self, deployment: Deployment) -> EnvironmentRecipe | None:
+        return None
 
     def launch(self, context: EngineContext) -> Launch:
         command = context.deployment.command or ()
@@ -35,6 +40,7 @@ class Command:
             "{port}": str(context.port),
             "{name}": context.name,
             "{chat_template}": str(context.chat_template),
+            "{python}": str(context.python),
         }
         return Launch(tuple(_filled(word, filled) for word in command))
 

@@ -10,6 +10,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from argosy.config.recipe import EnvironmentRecipe
 from argosy.config.schema import Deployment
 from argosy.engines.base import KEY_VARIABLE, Capabilities, EngineContext, Launch
 from argosy.engines.memory import MemoryNeed
@@ -56,6 +57,10 @@ class Echo:
     options: type[BaseModel] = Options
     takes_chat_template = False
     tells_port = True
+    tested_with = "ours"
+
+    def environment(self, deployment: Deployment) -> EnvironmentRecipe | None:
+        return None
 
     def launch(self, context: EngineContext) -> Launch:
         options = Options.model_validate(context.deployment.options)

@@ -9,9 +9,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from argosy.config.recipe import EnvironmentRecipe
 from argosy.config.schema import Deployment
 from argosy.engines import gguf, machine
-from argosy.engines.base import KEY_VARIABLE, Capabilities, EngineContext, Launch
+from argosy.engines.base import KEY_VARIABLE, Capabilities, EngineContext, Launch, run_in
 from argosy.engines.memory import MemoryNeed
 from argosy.errors import EngineError
 from argosy.protocol.endpoints import (
@@ -84,11 +85,15 @@ class LlamaCpp:
     options: type[BaseModel] = Options
     takes_chat_template = True
     tells_port = True
+    tested_with = "xllamacpp 2026.10, on CPUs"
+
+    def environment(self, deployment: Deployment) -> EnvironmentRecipe | None:
+        return None
 
     def launch(self, context: EngineContext) -> Launch:
         path, options = context.path, _options(context.deployment)
         assert path is not None, "the schema wants a source for llama.cpp"
-        if importlib.util.find_spec("xllamacpp") is None:
+        if not context.in_own_environment and importlib.util.find_spec("xllamacpp") is None:
             raise EngineError(
                 f"engine llama.cpp needs the package xllamacpp, which {sys.executable} does not have: "
                 "pip install 'argosy[llamacpp]'",
@@ -116,7 +121,7 @@ class LlamaCpp:
             # By its file: one argument holds 128 KiB at most.
             "chat_template_file": str(context.chat_template) if context.chat_template else None,
         }
-        argv = (sys.executable, "-m", "argosy.engines.llamacpp_server", json.dumps(config))
+        argv = (*run_in(context, "argosy.engines.llamacpp_server"), json.dumps(config))
         # Idle threads that spin take the cores from the engine beside this one: 5 instead of 36 tokens/s.
         return Launch(argv, {KEY_VARIABLE: context.key, "OMP_WAIT_POLICY": "passive"})
 

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from argosy.engines.base import KEY_VARIABLE, write_address
+from argosy.engines.standalone import KEY_VARIABLE, write_address
 
 
 def main(argv: list[str], environment: Mapping[str, str]) -> int:
