@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from argosy.config.schema import Deployment
 from argosy.engines.memory import MemoryNeed
+from argosy.protocol.replica import AssignedDevice
 from argosy.protocol.traits import WELL_BEHAVED, EngineTraits
 
 KEY_VARIABLE = "ARGOSY_ENGINE_KEY"  # the environment variable that carries its key to an engine of ours
@@ -32,6 +33,9 @@ class EngineContext:
     port: int  # the port to listen on, or 0 where the engine picks one and tells it
     address_file: Path  # an engine that picks its port writes http://host:port here, whole, once it listens
     chat_template: Path | None = None  # a file with the deployment's own, in UTF-8
+    # The GPUs it will see, numbered from 0 there: len() is the parallelism, each has a budget (`fraction` for vLLM).
+    # (): it sees none, so it must not want one. None: nobody says, it sees what the worker sees.
+    devices: tuple[AssignedDevice, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,12 @@ class Engine(Protocol):
     def capabilities(self, deployment: Deployment) -> Capabilities: ...
 
     def memory(self, context: EngineContext) -> MemoryNeed | None:
-        """What a replica needs at least, or None where it cannot be known before the start."""
+        """What a replica needs at least, or None where it cannot be known before the start. The same whether it will
+        lie in GPUs or in the machine's memory: that, the plan decides."""
+        ...
+
+    def uses_gpu(self, deployment: Deployment) -> bool:
+        """Whether it takes a GPU where there is one and the fleet file says nothing of it."""
         ...
 
 

@@ -74,5 +74,8 @@ class Echo:
     def memory(self, context: EngineContext) -> MemoryNeed | None:
         return None
 
+    def uses_gpu(self, deployment: Deployment) -> bool:
+        return False
+
 
 ENGINE = Echo()
