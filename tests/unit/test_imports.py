@@ -15,7 +15,7 @@ SRC = Path(__file__).parents[2] / "src"
 # Anybody may import a leaf; a leaf imports only leaves.
 LEAVES = {
     *("errors", "state", "disk", "processes", "protocol", "wire", "telemetry"),
-    *("config.schema", "config.recipe", "config.values"),
+    *("config.gpus", "config.recipe", "config.schema", "config.values"),
 }
 
 # A room → the rooms that it may import, besides the leaves and itself.

@@ -16,7 +16,9 @@ from pydantic import BaseModel, ValidationError
 from argosy.config import chat_template, yaml_file
 from argosy.config.environment import Environment
 from argosy.config.faults import Finding, findings, none_of
+from argosy.config.gpus import lists_of, split_source
 from argosy.config.schema import (
+    Budget,
     Deployment,
     Fleet,
     Gateway,
@@ -54,14 +56,19 @@ def load_fleet(path: Path, environment: Environment) -> Fleet:
 
 
 def fleet_of_sources(sources: Sequence[str], environment: Environment) -> Fleet:
-    """A fleet named `default` of sources on the command line; the same one twice means two replicas.
+    """A fleet named `default` of sources on the command line; the same one twice means two replicas, `qwen3@2 qwen3@3`
+    one on GPU 2 and one on GPU 3. Raises InputError.
 
     `environment` is asked for as by the other ways to a fleet; a source names no variable.
     """
     deployments: dict[str, dict[str, Any]] = {}
-    for source in dict.fromkeys(sources):
+    for source, pins in _pinned(sources).items():
         name = _free_name(_name_of(source), deployments)
-        deployments[name] = {"source": source, "replicas": list(sources).count(source)}
+        deployments[name] = {"source": source, "replicas": len(pins)}
+        if (groups := [each for each in pins if each is not None]) and len(groups) == len(pins):
+            deployments[name]["gpus"] = groups
+        elif groups:
+            raise InputError(f"{source} is named with GPUs (@) and without: say for each of its replicas, or for none")
     data = {"name": "default", "deployments": deployments}
     return _checked(Document(data), "the command line", Path().absolute())
 
@@ -134,7 +141,7 @@ def _without_nothing(data: Any, model: type[BaseModel]) -> Any:
     """A field with nothing behind it (its lines are comments) is left out; in a typing error it stays and is told."""
     if not isinstance(data, dict):
         return data
-    parts: dict[str, type[BaseModel]] = {"gateway": Gateway, "timeouts": Timeouts}
+    parts: dict[str, type[BaseModel]] = {"gateway": Gateway, "timeouts": Timeouts, "budget": Budget}
     kept = {}
     for field, value in data.items():
         if value is None and field in model.model_fields:
@@ -189,6 +196,7 @@ def _gateway(given: dict[str, Any], folder: Path | None) -> Iterator[Finding]:
 
 
 def _deployment(given: dict[str, Any], folder: Path | None) -> Iterator[Finding]:
+    yield from _replicas(given)
     name = given.get("engine")
     if isinstance(name, str) and name and name not in catalog.NAMES:
         yield ("engine",), none_of(name, catalog.NAMES)
@@ -213,6 +221,16 @@ def _deployment(given: dict[str, Any], folder: Path | None) -> Iterator[Finding]
         if "{" not in program:
             yield from _made_absolute(command, 0, ("command", 0), folder)
     yield from _timeouts(given.get("timeouts"))
+
+
+def _replicas(given: dict[str, Any]) -> Iterator[Finding]:
+    """`gpus: [[2], [3]]` says that there are two. A fleet that was scaled down keeps the lists for its way back."""
+    lists = lists_of(given.get("gpus"))
+    if lists is None:
+        return
+    replicas = given.setdefault("replicas", lists)
+    if isinstance(replicas, int) and lists > replicas > 0:
+        yield ("gpus",), f"has {lists} lists, and replicas is {replicas}: write one for each, or leave replicas out"
 
 
 def _options(engine: str, options: dict[str, Any]) -> Iterator[Finding]:
@@ -274,6 +292,18 @@ def _timeouts(given: object) -> Iterator[Finding]:
     for field in ("connect", "first_token", "idle"):
         if seconds[field] > seconds["total"] and seconds[field] != Timeouts.model_fields[field].default:
             yield ("timeouts", field), f"{seconds[field]:g} is more than total ({seconds['total']:g}): it never applies"
+
+
+def _pinned(sources: Sequence[str]) -> dict[str, list[tuple[int, ...] | None]]:
+    """Source → the GPUs of each of its replicas. What exists under its whole name is a path, whatever it ends with."""
+    found: dict[str, list[tuple[int, ...] | None]] = {}
+    for text in sources:
+        try:
+            source, pins = (text, None) if Path(text).exists() else split_source(text)
+        except ValueError as error:
+            raise InputError(f"{text}: {error}") from None
+        found.setdefault(source, []).append(pins)
+    return found
 
 
 def _name_of(source: str) -> str:

@@ -10,9 +10,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
+from argosy.config.gpus import MOST_GPUS, Gpus, check_gpus, gpu_misfits
 from argosy.config.values import (
     as_json,
     check_default,
@@ -24,6 +35,7 @@ from argosy.config.values import (
     check_origin,
     check_path,
     check_url,
+    parse_bytes,
     refuse_truth,
 )
 from argosy.protocol.endpoints import COMMON, ENDPOINTS
@@ -36,6 +48,18 @@ Name = Annotated[str, AfterValidator(check_name)]
 FleetName = Annotated[str, AfterValidator(check_fleet_name)]
 NO_TRUTH = BeforeValidator(refuse_truth)
 Seconds = Annotated[float, Field(gt=0, le=86400), NO_TRUTH]
+Fraction = Annotated[float, Field(gt=0, le=1), NO_TRUTH]
+Bytes = Annotated[int, Field(ge=0), BeforeValidator(parse_bytes), NO_TRUTH, WithJsonSchema({"type": "string"})]
+AS_IT_IS = PlainSerializer(lambda value: value, return_type=Any)  # pydantic's own warns of lists within lists
+_INDEX = {"type": "integer", "minimum": 0, "maximum": MOST_GPUS}
+_GPUS_SCHEMA = {
+    "anyOf": [
+        {"enum": ["auto"]},
+        _INDEX,
+        {"type": "array", "items": _INDEX, "minItems": 1},
+        {"type": "array", "items": {"type": "array", "items": _INDEX, "minItems": 1}, "minItems": 1},
+    ]
+}
 
 
 class Settings(BaseModel):
@@ -83,6 +107,13 @@ class Gateway(Settings):
     tls_key: str | None = Field(None, description="PEM file with the certificate's key, without a password")
 
 
+class Budget(Settings):
+    """How much of every GPU's memory the fleet's replicas may take together."""
+
+    memory_fraction: Fraction = Field(0.95, description="share of a GPU's memory that replicas may take together")
+    reserve: Bytes = Field(0, description="memory of each GPU that is left free in any case (2GiB, 512MiB)")
+
+
 class Deployment(Settings):
     """A served model."""
 
@@ -103,6 +134,26 @@ class Deployment(Settings):
         1, description="copies that run; with 0, requests wait up to timeouts.queue"
     )
     aliases: tuple[Name, ...] = Field((), description="other names that clients may send")
+
+    # where its replicas run
+    gpus: Annotated[Gpus | None, PlainValidator(check_gpus), AS_IT_IS, WithJsonSchema(_GPUS_SCHEMA)] = Field(
+        None,
+        description="for each replica: how many GPUs (0: none), auto for as many as it takes, or which, by their "
+        "indices: [2] for every replica, [[2], [3]] one list for each. It sees these and no others; a list's length is "
+        "how many work on it together. Left out: auto where the engine can use one and one has room, else the CPU",
+    )
+    device: Literal["auto", "cpu", "gpu"] = Field(
+        "auto", description="cpu: it sees no GPU; gpu: it is not started without one"
+    )
+    tensor_parallel: Annotated[int, Field(ge=1, le=MOST_GPUS), NO_TRUTH] | None = Field(
+        None, description="GPUs that work on one replica together (default: as many as gpus gives it)"
+    )
+    memory_fraction: Fraction | None = Field(
+        None,
+        description="of the memory of each of its GPUs that a replica may take (default: what its weights and its "
+        "cache need; an engine that fills whatever it is given gets what is left)",
+    )
+
     options: dict[str, Any] = Field(default_factory=dict, description="the engine's own")
     env: dict[str, str] = Field(
         default_factory=dict, description="environment of the engine; {key} and {port} are filled in"
@@ -216,6 +267,7 @@ def misfits(given: Mapping[str, Any]) -> list[tuple[str, str]]:
         if isinstance(defaults := given.get("defaults"), Mapping):
             found += [("defaults", f"{field} is only for task generate") for field in BOUNDS if field in defaults]
     found += _bounds_misfits(given)
+    found += gpu_misfits(given, engine)
     if engine in ("remote", "echo") and given.get("source"):
         found.append(("source", f"engine {engine} takes none"))
     if engine == "remote":
@@ -297,6 +349,7 @@ class Fleet(Settings):
     name: FleetName = Field("default", description="for --fleet; left out: the file's own name (fleet.yaml: fleet)")
     gateway: Gateway = Field(Gateway(), description="the door")
     deployments: dict[Name, Deployment] = Field(default_factory=dict, description="the models, by name")
+    budget: Budget = Field(Budget(), description="of GPUs' memory")
     grace: Annotated[float, Field(ge=0, le=3600), NO_TRUTH] = Field(
         30, description="seconds that running requests get to finish when a replica or the fleet is stopped"
     )

@@ -16,8 +16,10 @@ from pydantic import BaseModel
 
 from argosy.config.recipe import EnvironmentRecipe
 from argosy.config.schema import Deployment
+from argosy.engines import machine
 from argosy.engines.memory import MemoryNeed
 from argosy.engines.standalone import KEY_VARIABLE, write_address
+from argosy.protocol.replica import AssignedDevice
 from argosy.protocol.traits import WELL_BEHAVED, EngineTraits
 
 __all__ = ["KEY_VARIABLE", "Capabilities", "Engine", "EngineContext", "Launch", "run_in", "write_address"]
@@ -34,8 +36,16 @@ class EngineContext:
     port: int  # the port to listen on, or 0 where the engine picks one and tells it
     address_file: Path  # an engine that picks its port writes http://host:port here, whole, once it listens
     chat_template: Path | None = None  # a file with the deployment's own, in UTF-8
+    # The GPUs it will see, numbered from 0 there: len() is the parallelism, each has a budget (`fraction` for vLLM).
+    # (): it sees none, so it must not want one. None: nobody says, it sees what the worker sees.
+    devices: tuple[AssignedDevice, ...] | None = None
     python: Path = Path(sys.executable)  # of the environment it runs in; Argosy's own where it needs none
     adapters: Mapping[str, Path] = field(default_factory=dict)  # LoRA adapters on this machine, by their models' names
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether it may work on a GPU: one it was given, or where nobody says, one that is here."""
+        return machine.has_gpu() if self.devices is None else any(not each.simulated for each in self.devices)
 
     @property
     def in_own_environment(self) -> bool:
@@ -69,7 +79,7 @@ class Engine(Protocol):
     tells_port: bool  # it picks a free port and writes its address file; else the worker chooses a port for it
     tested_with: str  # which versions it was tested with, for people
 
-    def environment(self, deployment: Deployment) -> EnvironmentRecipe | None:
+    def environment(self, deployment: Deployment, *, on_gpu: bool) -> EnvironmentRecipe | None:
         """What it runs in where the fleet file says nothing; None: Argosy's own Python."""
         ...
 
@@ -84,7 +94,12 @@ class Engine(Protocol):
     def capabilities(self, deployment: Deployment) -> Capabilities: ...
 
     def memory(self, context: EngineContext) -> MemoryNeed | None:
-        """What a replica needs at least, or None where it cannot be known before the start."""
+        """What a replica needs at least, or None where it cannot be known before the start. The same whether it will
+        lie in GPUs or in the machine's memory: that, the plan decides."""
+        ...
+
+    def uses_gpu(self, deployment: Deployment) -> bool:
+        """Whether it takes a GPU where there is one and the fleet file says nothing of it."""
         ...
 
 

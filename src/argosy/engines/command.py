@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from argosy.config.recipe import EnvironmentRecipe
 from argosy.config.schema import Deployment
-from argosy.engines import gguf, machine, safetensors
+from argosy.engines import gguf, safetensors
 from argosy.engines.base import Capabilities, EngineContext, Launch
 from argosy.engines.memory import MemoryNeed
 from argosy.protocol.traits import EngineTraits
@@ -30,7 +30,7 @@ class Command:
     tells_port = False
     tested_with = "any server that speaks the OpenAI wire"
 
-    def environment(self, deployment: Deployment) -> EnvironmentRecipe | None:
+    def environment(self, deployment: Deployment, *, on_gpu: bool) -> EnvironmentRecipe | None:
         return None
 
     def launch(self, context: EngineContext) -> Launch:
@@ -52,13 +52,16 @@ class Command:
 
     def memory(self, context: EngineContext) -> MemoryNeed | None:
         """Of weights whose format we can read; what else a program needs, only it knows."""
-        if context.path is None or machine.has_gpu():
+        if context.path is None:
             return None
         try:
             weights = _weight_bytes(context.path)
         except (safetensors.SafetensorsError, OSError):
             return None  # the program says what is wrong with them
         return None if weights is None else MemoryNeed(str(context.path.resolve()), weights)
+
+    def uses_gpu(self, deployment: Deployment) -> bool:
+        return False  # nobody knows: it sees what there is, unless the file says which
 
 
 def _weight_bytes(path: Path) -> int | None:

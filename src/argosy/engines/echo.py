@@ -59,7 +59,7 @@ class Echo:
     tells_port = True
     tested_with = "ours"
 
-    def environment(self, deployment: Deployment) -> EnvironmentRecipe | None:
+    def environment(self, deployment: Deployment, *, on_gpu: bool) -> EnvironmentRecipe | None:
         return None
 
     def launch(self, context: EngineContext) -> Launch:
@@ -78,6 +78,9 @@ class Echo:
 
     def memory(self, context: EngineContext) -> MemoryNeed | None:
         return None
+
+    def uses_gpu(self, deployment: Deployment) -> bool:
+        return False
 
 
 ENGINE = Echo()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import json
+import mmap
 import sys
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -87,7 +90,7 @@ class LlamaCpp:
     tells_port = True
     tested_with = "xllamacpp 2026.10, on CPUs"
 
-    def environment(self, deployment: Deployment) -> EnvironmentRecipe | None:
+    def environment(self, deployment: Deployment, *, on_gpu: bool) -> EnvironmentRecipe | None:
         return None
 
     def launch(self, context: EngineContext) -> Launch:
@@ -134,7 +137,7 @@ class LlamaCpp:
 
     def memory(self, context: EngineContext) -> MemoryNeed | None:
         options = _options(context.deployment)
-        if context.path is None or (options.gpu_layers != 0 and machine.has_gpu()):
+        if context.path is None:
             return None
         try:
             header, weights = gguf.GgufHeader.read(context.path), gguf.weight_bytes(context.path)
@@ -147,6 +150,23 @@ class LlamaCpp:
             context=options.context,
             slots=options.slots,
         )
+
+    def uses_gpu(self, deployment: Deployment) -> bool:
+        layers = _options(deployment).gpu_layers
+        return _built_for_gpu() if layers is None else layers > 0
+
+
+@functools.cache
+def _built_for_gpu() -> bool:
+    """Whether this xllamacpp is one of the builds for NVIDIA or AMD: their kernels' names stand in its code. Loading it
+    to ask would cost this process 127 MB."""
+    found = importlib.util.find_spec("xllamacpp")
+    for folder in (found.submodule_search_locations or []) if found is not None else []:
+        for library in sorted(Path(folder).glob("*.so")):
+            with library.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as code:
+                if any(code.find(kernels) >= 0 for kernels in (b"ggml_cuda", b"ggml_hip")):
+                    return True
+    return False
 
 
 def _options(deployment: Deployment) -> Options:

