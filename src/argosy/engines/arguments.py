@@ -11,7 +11,7 @@ def check_extra(arguments: Sequence[str], ours: Iterable[str]) -> Sequence[str]:
     known = frozenset(ours)
     for argument in arguments:
         if (flag := argument.partition("=")[0].replace("_", "-")) in known:
-            raise ValueError(f"{flag} is Argosy's to say: leave it out (`argosy check` knows an option or field for it)")
+            raise ValueError(f"{flag} is Argosy's to say: leave it out")
     return arguments
 
 

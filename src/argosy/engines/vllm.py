@@ -41,7 +41,15 @@ CPU_ENVIRONMENT = EnvironmentRecipe(
 
 _OURS = (
     *("--model", "--host", "--port", "--uds", "--api-key", "--served-model-name", "--root-path", "--lora-modules"),
-    *("--max-model-len", "--max-num-seqs", "--tensor-parallel-size", "-tp", "--gpu-memory-utilization", "--trust-remote-code", "--chat-template"),
+    *(
+        "--max-model-len",
+        "--max-num-seqs",
+        "--tensor-parallel-size",
+        "-tp",
+        "--gpu-memory-utilization",
+        "--trust-remote-code",
+        "--chat-template",
+    ),
 )
 
 
