@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from argosy.config.engine_fields import chosen_engine
 from argosy.config.environment import Environment
 from argosy.config.schema import Deployment, Fleet
 from argosy.engines import catalog as engines
@@ -76,4 +77,5 @@ def _need(name: str, deployment: Deployment, cache: Path) -> MemoryNeed | None:
         row = CATALOG.get(deployment.source)
         return None if row is None else MemoryNeed(deployment.source, row.size_bytes)
     context = EngineContext(name=name, deployment=deployment, path=path, key="", port=0, address_file=Path())
-    return engines.engine(deployment.engine_name).memory(context)
+    engine, _ = chosen_engine(deployment, cache)
+    return engines.engine(engine).memory(context)

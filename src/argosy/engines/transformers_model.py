@@ -25,21 +25,26 @@ class RefusedError(Exception):
         self.code = code
 
 
+class FailedError(Exception):
+    """The model failed at a request, for no fault of the request's."""
+
+
 class Sampling:
     """How tokens are chosen, as a request says it."""
 
-    def __init__(self, body: Mapping[str, Any]) -> None:
+    def __init__(self, body: Mapping[str, Any], choice: int) -> None:
         self.temperature: Optional[float] = body.get("temperature")
         self.top_p: Optional[float] = body.get("top_p")
         self.top_k: Optional[int] = body.get("top_k")
-        self.seed: Optional[int] = body.get("seed")
+        seed: Optional[int] = body.get("seed")
+        self.seed = None if seed is None else seed + choice  # else all choices would be one
         self.presence_penalty = float(body.get("presence_penalty") or 0)
         self.frequency_penalty = float(body.get("frequency_penalty") or 0)
 
     def arguments(self, defaults: Any) -> Dict[str, Any]:
         """For generate(). `defaults`: the model's generation config, which holds where a request says nothing."""
         if self.temperature == 0:
-            return {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
+            return {"do_sample": False}
         said = {"temperature": self.temperature, "top_p": self.top_p, "top_k": self.top_k}
         given = {name: value for name, value in said.items() if value is not None}
         if not given and not getattr(defaults, "do_sample", False):
@@ -100,7 +105,7 @@ class Loaded:
     def answer(
         self, prompt: List[int], sampling: Sampling, most: int, cancelled: threading.Event
     ) -> "queue.Queue[Any]":
-        """A queue of tokens, then None, or the exception that ended it. Work on it ends soon after `cancelled`."""
+        """A queue of tokens, then None, or the FailedError that ended it. Work on it ends soon after `cancelled`."""
         told: "queue.Queue[Any]" = queue.Queue()
 
         def work() -> None:
@@ -108,8 +113,8 @@ class Loaded:
                 if not cancelled.is_set():
                     self._generate(prompt, sampling, most, cancelled, told.put)
                 told.put(None)
-            except Exception as error:  # noqa: BLE001 - told to who waits for it
-                told.put(error)
+            except Exception as error:  # noqa: BLE001 - whatever it is, who waits must hear of it
+                told.put(FailedError(f"The model failed: {type(error).__name__}: {error}"))
 
         self._thread.submit(work)
         return told

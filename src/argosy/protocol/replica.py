@@ -88,4 +88,5 @@ class ReplicaStatus(msgspec.Struct, frozen=True, kw_only=True):
     paths: list[str] = []  # of protocol/endpoints.py, those that it serves; none told: all
     traits: EngineTraits = WELL_BEHAVED
     health: str = "/health"  # GET this (with the engine's key) to probe it
-    upstream_model: str | None = None  # when set, a request's model is rewritten to it
+    upstream_model: str | None = None  # when set, a request's model is rewritten to it …
+    adapters: list[str] = []  # … but for these, which the engine knows by their own names
