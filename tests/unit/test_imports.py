@@ -31,7 +31,7 @@ ARROWS = {
     "worker": {"engines", "models", "environments", "config"},
     "app": {"gateway", "fleet", "worker", "dispatch", "registry", "config", "engines", "models"},
     "doctor": {"config", "engines", "fleet", "gateway", "models"},
-    "cli": {"app", "doctor", "fleet", "config", "models", "environments"},
+    "cli": {"app", "doctor", "fleet", "config", "engines", "models", "environments"},
     "__main__": {"cli"},
 }
 
