@@ -48,7 +48,7 @@ def ls(as_json: Annotated[bool, typer.Option("--json", help="For scripts; stays 
                 size(each["size_bytes"]),
                 ago(time.time() - each["used"]),
                 ", ".join(each["used_by"]),
-                _shortened(each["requirements"]) if each["whole"] else "half built; the next build removes it",
+                _what(each),
             ]
             for each in found
         ]
@@ -139,6 +139,7 @@ def listing(environment: Environment) -> list[dict[str, Any]]:
             "size_bytes": entry.size_bytes,
             "used": int(entry.used),
             "whole": entry.record is not None,
+            "building": entry.building,
             "used_by": users.get(entry.key, []),
         }
         for entry in EnvironmentCache(environment.cache / "environments").entries()
@@ -182,6 +183,8 @@ def _wanted(targets: Sequence[str], environment: Environment) -> Iterator[tuple[
             yield ", ".join(names), recipe
 
 
-def _shortened(requirements: Sequence[str]) -> str:
-    text = ", ".join(requirements)
+def _what(entry: Mapping[str, Any]) -> str:
+    if not entry["whole"]:
+        return "being built" if entry["building"] else "half built; the next build removes it"
+    text = ", ".join(entry["requirements"])
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

@@ -26,7 +26,10 @@ from argosy.processes.leash import leashed, on_a_leash
 
 _LAST_LINES = 6
 _LONGEST_LINE = 70
-_NO_NEWS = ("$ ", "WARNING: ", "[notice]", "Looking in ")
+_NO_NEWS = (
+    *("$ ", "WARNING: ", "[notice]", "Looking in "),
+    *("Attempting uninstall", "Found existing installation", "Uninstalling ", "Successfully uninstalled"),
+)
 # Of this process's own environment: they would lead a foreign Python to our packages.
 _OURS = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
 # By their words pip and uv tell that the network is at fault, which another day may mend.
@@ -127,7 +130,7 @@ class _Steps:
         with self.log.open("rb") as log:
             log.seek(max(start, self.log.stat().st_size - (1 << 14)))
             lines = log.read().decode(errors="replace").splitlines()
-        told = [line.strip() for line in lines if line.strip() and not line.startswith(_NO_NEWS)]
+        told = [line.strip() for line in lines if line.strip() and not line.strip().startswith(_NO_NEWS)]
         return told[-count:]
 
 

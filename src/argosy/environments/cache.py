@@ -61,6 +61,7 @@ class EnvironmentEntry:
     record: Record | None
     size_bytes: int
     used: float  # Unix seconds
+    building: bool = False  # some process builds it now
 
 
 # Given the recipe, the folder to build, and a folder for what is temporary. Raises BuildError.
@@ -126,7 +127,10 @@ class EnvironmentCache:
                 used = self._record(folder.name).stat().st_mtime
                 found.append(EnvironmentEntry(folder.name, record, record.size_bytes, used))
             else:
-                found.append(EnvironmentEntry(folder.name, None, folder_bytes(folder), folder.stat().st_mtime))
+                with opened_lock(self.root / f"{folder.name}.lock") as handle:
+                    building = not try_lock(handle)
+                size, since = folder_bytes(folder), folder.stat().st_mtime
+                found.append(EnvironmentEntry(folder.name, None, size, since, building))
         return sorted(found, key=lambda entry: entry.used, reverse=True)
 
     def remove(self, key: str) -> int:
