@@ -43,7 +43,7 @@ def engine_faults(given: dict[str, Any], folder: Path | None, environments: Mapp
         return
     options = given.get("options", {})
     if isinstance(options, dict):
-        yield from _adapters(options, folder)
+        yield from _companions(options, folder)
         yield from _options(_candidates(engine, given), options)
         yield from _trust(given, options)
     takes = [catalog.engine(each).takes_chat_template for each in _candidates(engine, given)]
@@ -153,21 +153,23 @@ def _options(engines: tuple[str, ...], options: dict[str, Any]) -> Iterator[Find
         )
 
 
-def _adapters(options: dict[str, Any], folder: Path | None) -> Iterator[Finding]:
+def _companions(options: dict[str, Any], folder: Path | None) -> Iterator[Finding]:
+    """Sources among the options: adapters, a draft model, a projector."""
     adapters = options.get("adapters")
-    if not isinstance(adapters, dict):
-        return
-    for name, source in adapters.items():
-        where = ("options", "adapters", str(name))
-        if not isinstance(source, str):
+    holders: list[tuple[dict[str, Any], str, tuple[str, ...]]] = []
+    if isinstance(adapters, dict):
+        holders += [(adapters, name, ("options", "adapters", str(name))) for name in adapters]
+    holders += [(options, name, ("options", name)) for name in ("draft_model", "projector")]
+    for holder, name, where in holders:
+        if not isinstance(source := holder.get(name), str) or not source:
             continue
         try:
+            relative = []
             if isinstance(model_sources.parse(source), model_sources.PathSource):
-                relative = list(made_absolute(adapters, name, where, folder))
+                relative = list(made_absolute(holder, name, where, folder))
                 yield from relative
-                if relative:
-                    continue
-            model_sources.check_source(source, folder=folder)
+            if not relative:
+                model_sources.check_source(holder[name], folder=folder)
         except SourceError as error:
             yield where, str(error)
 

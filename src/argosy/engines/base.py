@@ -40,7 +40,7 @@ class EngineContext:
     # (): it sees none, so it must not want one. None: nobody says, it sees what the worker sees.
     devices: tuple[AssignedDevice, ...] | None = None
     python: Path = Path(sys.executable)  # of the environment it runs in; Argosy's own where it needs none
-    adapters: Mapping[str, Path] = field(default_factory=dict)  # LoRA adapters on this machine, by their models' names
+    companions: Mapping[str, Path] = field(default_factory=dict)  # where `Engine.companions` lie on this machine
 
     @property
     def on_gpu(self) -> bool:
@@ -81,6 +81,10 @@ class Engine(Protocol):
 
     def environment(self, deployment: Deployment, *, on_gpu: bool) -> EnvironmentRecipe | None:
         """What it runs in where the fleet file says nothing; None: Argosy's own Python."""
+        ...
+
+    def companions(self, deployment: Deployment) -> Mapping[str, str]:
+        """More sources that must be on this machine before the start, each under a name of the engine's."""
         ...
 
     def launch(self, context: EngineContext) -> Launch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -32,6 +33,9 @@ class Command:
 
     def environment(self, deployment: Deployment, *, on_gpu: bool) -> EnvironmentRecipe | None:
         return None
+
+    def companions(self, deployment: Deployment) -> Mapping[str, str]:
+        return {}
 
     def launch(self, context: EngineContext) -> Launch:
         command = context.deployment.command or ()

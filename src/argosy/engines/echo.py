@@ -6,6 +6,7 @@ For demonstrations, and for tests of everything around an engine.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -61,6 +62,9 @@ class Echo:
 
     def environment(self, deployment: Deployment, *, on_gpu: bool) -> EnvironmentRecipe | None:
         return None
+
+    def companions(self, deployment: Deployment) -> Mapping[str, str]:
+        return {}
 
     def launch(self, context: EngineContext) -> Launch:
         options = Options.model_validate(context.deployment.options)

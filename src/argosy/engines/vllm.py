@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -102,6 +103,9 @@ class Vllm:
     def environment(self, deployment: Deployment, *, on_gpu: bool) -> EnvironmentRecipe | None:
         return GPU_ENVIRONMENT if on_gpu else CPU_ENVIRONMENT
 
+    def companions(self, deployment: Deployment) -> Mapping[str, str]:
+        return deployment.adapters
+
     def launch(self, context: EngineContext) -> Launch:
         options, on_cpu = _options(context.deployment), not context.on_gpu
         argv = [str(context.python), "-I", "-m", "vllm.entrypoints.openai.api_server"]
@@ -126,9 +130,9 @@ class Vllm:
         )
         if context.deployment.task == "embed":
             argv += flags(runner="pooling", convert="embed")
-        if context.adapters:
+        if context.companions:
             argv += flags(enable_lora=True, max_lora_rank=options.max_lora_rank)
-            argv += ["--lora-modules", *(f"{name}={path}" for name, path in context.adapters.items())]
+            argv += ["--lora-modules", *(f"{name}={path}" for name, path in context.companions.items())]
         env = {
             "VLLM_API_KEY": context.key,
             "VLLM_NO_USAGE_STATS": "1",

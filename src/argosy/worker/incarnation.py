@@ -67,7 +67,7 @@ class Blueprint:
     devices: tuple[AssignedDevice, ...] | None = None  # GPUs it was given; None: nobody says
     patience: Patience = Patience()
     python: Path = Path(sys.executable)  # of the environment it runs in
-    adapters: Mapping[str, Path] = field(default_factory=dict)
+    companions: Mapping[str, Path] = field(default_factory=dict)
 
 
 class Incarnation:
@@ -96,7 +96,7 @@ class Incarnation:
                 chat_template=_chat_template(blueprint),
                 devices=blueprint.devices,
                 python=blueprint.python,
-                adapters=blueprint.adapters,
+                companions=blueprint.companions,
             )
             try:
                 return await cls._start_once(blueprint, context, on_pid)

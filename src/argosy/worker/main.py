@@ -224,7 +224,7 @@ class Worker:
         prepared = await self._preparation.run()
         self._tell_capabilities(prepared)
         key = engine_key(self._join_token, self._spec.id, epoch)
-        blueprint = self._blueprint(engine=prepared.engine, python=prepared.python, adapters=prepared.adapters)
+        blueprint = self._blueprint(engine=prepared.engine, python=prepared.python, companions=prepared.companions)
         incarnation = await Incarnation.start(
             blueprint, prepared.path, key, on_pid=lambda pid: board.change(engine_pid=pid)
         )
@@ -251,7 +251,7 @@ class Worker:
             traits=capabilities.traits,
             health=prepared.engine.health(self._deployment),
             upstream_model=self._spec.deployment.name if capabilities.checks_names else None,
-            adapters=list(prepared.adapters),
+            adapters=list(self._deployment.adapters),
         )
 
     async def _drain(self, serving: asyncio.Task[None]) -> None:

@@ -1,4 +1,4 @@
-"""What there must be before a replica's engine can start: its weights and adapters, its Python environment, and where
+"""What there must be before a replica's engine can start: its weights and what goes with them, its Python environment, and where
 the fleet file leaves it open, the choice of an engine. Fetches and builds; starts nothing.
 """
 
@@ -27,7 +27,7 @@ class Prepared:
     engine: Engine
     path: Path | None
     python: Path
-    adapters: Mapping[str, Path]
+    companions: Mapping[str, Path]
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Preparation:
         source = self.deployment.source
         path = await self._fetched(source) if source is not None else None
         engine = catalog.engine(self._engine_name(path))
-        adapters = {name: await self._fetched(each) for name, each in self.deployment.adapters.items()}
+        companions = {name: await self._fetched(each) for name, each in engine.companions(self.deployment).items()}
         recipe = self.deployment.environment or engine.environment(self.deployment, on_gpu=self.on_gpu)
         python = Path(sys.executable)
         if recipe is not None:
@@ -56,7 +56,7 @@ class Preparation:
                 ),
                 self.report,
             )
-        return Prepared(engine, path, python, adapters)
+        return Prepared(engine, path, python, companions)
 
     async def _fetched(self, source: str) -> Path:
         return await weights.fetch(
