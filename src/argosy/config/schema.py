@@ -292,8 +292,7 @@ def misfits(given: Mapping[str, Any]) -> list[tuple[str, str]]:
     found += _bounds_misfits(given)
     found += gpu_misfits(given, engine)
     if engine in ("remote", "echo"):
-        fields = ("source", "environment")
-        found += [(field, f"engine {engine} takes none") for field in fields if given.get(field)]
+        found += [(field, f"engine {engine} takes none") for field in ("source", "environment") if given.get(field)]
     if engine == "remote":
         fields = ("options", "env", "chat_template")
         found += [(field, "engine remote takes none: nothing is started") for field in fields if given.get(field)]

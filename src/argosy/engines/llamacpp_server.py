@@ -75,9 +75,8 @@ def _params(xllamacpp: Any, config: Mapping[str, Any], key: str) -> Any:
     for name, value in config["extra_args"].items():
         if not hasattr(params, name):
             close = difflib.get_close_matches(name, dir(params), n=1)
-            raise SystemExit(
-                f"extra_args: llama.cpp has no parameter {name!r}{f'; did you mean {close[0]}?' if close else ''}"
-            )
+            meant = f"; did you mean {close[0]}?" if close else ""
+            raise SystemExit(f"extra_args: llama.cpp has no parameter {name!r}{meant}")
         setattr(params, name, value)
     return params
 

@@ -1,5 +1,6 @@
-"""What there must be before a replica's engine can start: its weights and what goes with them, its Python environment, and where
-the fleet file leaves it open, the choice of an engine. Fetches and builds; starts nothing.
+"""What there must be before a replica's engine can start: its weights and what goes with them, its Python environment.
+
+Owns also the choice of an engine where the fleet file leaves it open. Fetches and builds; starts nothing.
 """
 
 from __future__ import annotations
