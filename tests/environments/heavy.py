@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -43,22 +42,9 @@ def python_of(recipe: EnvironmentRecipe) -> Path:
 class HeavyContract(EngineContract):
     """The contract with one server for all tests that leave it alive."""
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def python(self) -> Path:
         raise NotImplementedError("a class per engine says what it runs in")
-
-    @pytest_asyncio.fixture(scope="class", loop_scope="class")
-    async def client(self) -> AsyncIterator[Client]:
-        made = Client()
-        yield made
-        await made.close()
-
-    @pytest_asyncio.fixture(scope="class", loop_scope="class")
-    async def kept(self) -> AsyncIterator[list[Running]]:
-        made: list[Running] = []
-        yield made
-        for running in made:
-            await running.incarnation.stop(5)
 
     @pytest_asyncio.fixture(loop_scope="class")
     async def running(
@@ -67,11 +53,11 @@ class HeavyContract(EngineContract):
         path: Path,
         python: Path,
         kept: list[Running],
-        client: Client,
+        lasting_client: Client,
         tmp_path: Path,
     ) -> Running:
         """The one that serves already, else a new one."""
         if not kept or not psutil.pid_exists(kept[-1].pid):
-            blueprint = blueprint_of(deployment, tmp_path, client, python=python)
+            blueprint = blueprint_of(deployment, tmp_path, lasting_client, python=python)
             kept.append(await start(blueprint, path))
         return kept[-1]

@@ -25,16 +25,26 @@ def new_python() -> Path:
     return python_of(ENVIRONMENT)
 
 
+@pytest.fixture(scope="session")
+def old_python() -> Path:
+    return python_of(OLD)
+
+
+@pytest.fixture(scope="session")
+def tiny_of_2023(old_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return models.tiny(old_python, tmp_path_factory.mktemp("tiny") / "model")
+
+
 class TestTransformers(HeavyContract):
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def python(self, new_python: Path) -> Path:
         return new_python
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def path(self, smollm2: Path, new_python: Path) -> Path:
         return models.smollm2_folder(smollm2, new_python)
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def deployment(self, path: Path) -> dict[str, Any]:
         return {"engine": "transformers", "source": str(path)}
 
@@ -78,15 +88,15 @@ class TestTransformers(HeavyContract):
 
 
 class TestEmbeddings(HeavyContract):
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def python(self, new_python: Path) -> Path:
         return new_python
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def path(self) -> Path:
         return models.minilm()
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def deployment(self, path: Path) -> dict[str, Any]:
         return {"engine": "transformers", "source": str(path), "task": "embed"}
 
@@ -105,15 +115,15 @@ class TestEmbeddings(HeavyContract):
 
 
 class TestATransformersOf2023(HeavyContract):
-    @pytest.fixture(scope="class")
-    def python(self) -> Path:
-        return python_of(OLD)
+    @pytest.fixture
+    def python(self, old_python: Path) -> Path:
+        return old_python
 
-    @pytest.fixture(scope="class")
-    def path(self, python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-        return models.tiny(python, tmp_path_factory.mktemp("tiny") / "model")
+    @pytest.fixture
+    def path(self, tiny_of_2023: Path) -> Path:
+        return tiny_of_2023
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def deployment(self, path: Path) -> dict[str, Any]:
         template = "{% for message in messages %}{{ message.content }}{% endfor %}"
         return {"engine": "transformers", "source": str(path), "chat_template": template}

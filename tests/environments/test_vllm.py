@@ -32,15 +32,15 @@ def folder(smollm2: Path) -> Path:
 
 
 class TestVllm(HeavyContract):
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def python(self, vllm_python: Path) -> Path:
         return vllm_python
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def path(self, folder: Path) -> Path:
         return folder
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def deployment(self, path: Path) -> dict[str, Any]:
         return {"engine": "vllm", "source": str(path), "options": OPTIONS}
 
