@@ -9,14 +9,12 @@ from typing import Any
 import pytest
 from contract import Running
 from heavy import HeavyContract, python_of
+from recipes import OLD_TRANSFORMERS
 
 import models
-from argosy.config.recipe import EnvironmentRecipe
 from argosy.engines.transformers import ENVIRONMENT
 from argosy.protocol.endpoints import CHAT, COMPLETIONS, EMBEDDINGS
 
-# What ChatGLM2 wants; its own code needs sentencepiece, and torch and numpy are those of today that still go with it.
-OLD = EnvironmentRecipe(requirements=("transformers==4.33.0", "torch==2.13.0", "sentencepiece", "numpy<2"))
 ASK = [{"role": "user", "content": "Name three colors."}]
 
 
@@ -27,7 +25,7 @@ def new_python() -> Path:
 
 @pytest.fixture(scope="session")
 def old_python() -> Path:
-    return python_of(OLD)
+    return python_of(OLD_TRANSFORMERS)
 
 
 @pytest.fixture(scope="session")

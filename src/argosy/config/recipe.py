@@ -28,6 +28,12 @@ def _check_requirement(text: str) -> str:
     return text.strip()
 
 
+def _check_some(requirements: tuple[str, ...]) -> tuple[str, ...]:
+    if not requirements:
+        raise ValueError("must name a package")
+    return requirements
+
+
 def _check_package(name: str) -> str:
     if not re.fullmatch(_NAME, name):
         raise ValueError(f"{name!r} is no package's name; write one such as torchvision")
@@ -42,9 +48,9 @@ class EnvironmentRecipe(BaseModel):
     python: Annotated[str, AfterValidator(_check_python)] | None = Field(
         None, description='such as "3.11", on this machine or fetched by uv (default: the Python that runs Argosy)'
     )
-    requirements: Annotated[tuple[Annotated[str, AfterValidator(_check_requirement)], ...], Field(min_length=1)] = (
-        Field(description="what is installed, as pip takes it: name==version, or name @ URL")
-    )
+    requirements: Annotated[
+        tuple[Annotated[str, AfterValidator(_check_requirement)], ...], AfterValidator(_check_some)
+    ] = Field(description="what is installed, as pip takes it: name==version, or name @ URL")
     without: tuple[Annotated[str, AfterValidator(_check_package)], ...] = Field(
         (), description="packages that those bring along and that must not stay (a torchvision for another torch)"
     )
