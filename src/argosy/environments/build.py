@@ -115,7 +115,7 @@ class _Steps:
         unreachable = _UNREACHABLE.search(text) is not None
         cure = (
             "the package index is not reachable from here: check the network and the proxy, name a mirror "
-            "(PIP_INDEX_URL, UV_INDEX_URL), or build it where there is a network and copy the folder"
+            "(PIP_INDEX_URL, UV_INDEX_URL), or build it while there is a network"
             if unreachable
             else "change the environment's requirements"
         )
