@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,12 @@ NAME = "org/model"
 
 
 def blueprint_of(
-    deployment: Mapping[str, Any], folder: Path, client: Client, patience: Patience | None = None
+    deployment: Mapping[str, Any],
+    folder: Path,
+    client: Client,
+    patience: Patience | None = None,
+    *,
+    python: Path = Path(sys.executable),
 ) -> Blueprint:
     checked = Deployment.model_validate(deployment)
     return Blueprint(
@@ -42,6 +48,7 @@ def blueprint_of(
         client=client,
         reservations=Reservations(folder / "memory", "test"),
         patience=patience or Patience(),
+        python=python,
     )
 
 

@@ -13,7 +13,10 @@ import pytest
 SRC = Path(__file__).parents[2] / "src"
 
 # Anybody may import a leaf; a leaf imports only leaves.
-LEAVES = {"errors", "state", "processes", "protocol", "wire", "telemetry", "config.schema", "config.values"}
+LEAVES = {
+    *("errors", "state", "disk", "processes", "protocol", "wire", "telemetry"),
+    *("config.gpus", "config.recipe", "config.schema", "config.values"),
+}
 
 # A room → the rooms that it may import, besides the leaves and itself.
 ARROWS = {
@@ -24,11 +27,12 @@ ARROWS = {
     "dispatch": {"registry"},
     "gateway": {"dispatch", "registry", "config"},
     "fleet": {"config"},
-    "worker": {"engines", "models", "config"},
+    "environments": set[str](),
+    "worker": {"engines", "models", "environments", "config"},
     "chat": set[str](),
     "app": {"gateway", "fleet", "worker", "dispatch", "registry", "config", "engines", "models"},
     "doctor": {"config", "engines", "fleet", "gateway", "models"},
-    "cli": {"app", "chat", "doctor", "fleet", "config", "models"},
+    "cli": {"app", "chat", "doctor", "fleet", "config", "engines", "models", "environments"},
     "__main__": {"cli"},
 }
 

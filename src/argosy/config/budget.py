@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from argosy.config.engine_fields import chosen_engine
 from argosy.config.environment import Environment
 from argosy.config.schema import Deployment, Fleet
 from argosy.engines import catalog as engines
@@ -56,6 +57,8 @@ class Budget:
 
 def shortage(fleet: Fleet, environment: Environment) -> str | None:
     """The sentence for a fleet that this machine cannot hold. Reads the headers of what is here; fetches nothing."""
+    if machine.has_gpu():
+        return None  # where each of them will lie is for the plan to say
     needs = []
     for name, deployment in fleet.deployments.items():
         if deployment.check_memory and (need := _need(name, deployment, environment.cache)) is not None:
@@ -72,6 +75,7 @@ def _need(name: str, deployment: Deployment, cache: Path) -> MemoryNeed | None:
         return None  # the start says what is wrong with it
     if path is None:
         row = CATALOG.get(deployment.source)
-        return None if row is None or machine.has_gpu() else MemoryNeed(deployment.source, row.size_bytes)
+        return None if row is None else MemoryNeed(deployment.source, row.size_bytes)
     context = EngineContext(name=name, deployment=deployment, path=path, key="", port=0, address_file=Path())
-    return engines.engine(deployment.engine_name).memory(context)
+    engine, _ = chosen_engine(deployment, cache)
+    return engines.engine(engine).memory(context)

@@ -21,10 +21,17 @@ class MemoryNeed:
     cache_bytes_per_token: int = 0  # 0: it keeps nothing, or its header does not tell
     context: int = 0  # tokens per request
     slots: int = 0  # requests at once, each with a context
+    # In GPUs only:
+    gpu_overhead_bytes: int = _GIB // 2  # of each of them: the driver's context, kernels, buffers for one step
+    fills: bool = False  # it takes all that it is given and is the better for it (vLLM's cache)
 
     @property
     def cache_bytes(self) -> int:
         return self.cache_bytes_per_token * self.context * self.slots
+
+    def bytes_per_gpu(self, gpus: int) -> int:
+        """Of each of so many, where weights and cache are split over them."""
+        return -(-self.total_bytes // gpus) + self.gpu_overhead_bytes
 
     @property
     def total_bytes(self) -> int:
