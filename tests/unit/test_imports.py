@@ -22,6 +22,7 @@ LEAVES = {
     "telemetry",
     "config.gpus",
     "config.schema",
+    "engines.memory",
     "config.values",
 }
 
@@ -33,11 +34,12 @@ ARROWS = {
     "registry": set[str](),
     "dispatch": {"registry"},
     "gateway": {"dispatch", "registry", "config"},
-    "fleet": {"config"},
-    "worker": {"engines", "models", "config"},
-    "app": {"gateway", "fleet", "worker", "dispatch", "registry", "config", "engines", "models"},
-    "doctor": {"config", "engines", "fleet", "gateway", "models"},
-    "cli": {"app", "doctor", "fleet", "config", "models"},
+    "devices": {"config", "engines"},
+    "fleet": {"config", "devices"},
+    "worker": {"engines", "models", "config", "devices"},
+    "app": {"devices", "gateway", "fleet", "worker", "dispatch", "registry", "config", "engines", "models"},
+    "doctor": {"config", "devices", "engines", "fleet", "gateway", "models"},
+    "cli": {"app", "devices", "doctor", "fleet", "config", "models"},
     "__main__": {"cli"},
 }
 

@@ -23,12 +23,15 @@ def worker(
     concurrency: Annotated[
         int | None, typer.Option(min=1, help="Requests in flight (default: the engine's slots).")
     ] = None,
+    gpus: Annotated[str | None, typer.Option(help="GPUs that it sees, such as 2 or 2,3 (argosy devices).")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu: it sees no GPU; gpu: it must have one.")] = None,
     join_token_file: Annotated[Path | None, typer.Option(help="The gateways' join token.")] = None,
     spec: Annotated[Path | None, typer.Option(hidden=True, help="What a controller starts us with.")] = None,
 ) -> None:
     """Serve one replica and join it to gateways; Ctrl-C lets running requests finish, then stops it."""
     from argosy.app import run_worker
     from argosy.cli.fleets import read_environment
+    from argosy.config.gpus import indices_of
     from argosy.errors import InputError
 
     environment = read_environment()
@@ -43,6 +46,8 @@ def worker(
         "aliases": alias or [],
         "options": dict(_option(each) for each in option or []),
         "concurrency": concurrency,
+        "gpus": indices_of(gpus) if gpus is not None else None,
+        "device": device,
     }
     raise typer.Exit(
         _run(name, {key: value for key, value in config.items() if value}, gateways, join_token_file, environment)
@@ -57,7 +62,7 @@ def _run(
     import shutil
     import time
 
-    from argosy.app import run_worker
+    from argosy.app import place_by_hand, run_worker
     from argosy.config.load import deployment_record
     from argosy.config.schema import Fleet
     from argosy.fleet.planner import config_of
@@ -77,6 +82,7 @@ def _run(
             config=config_of(deployment),
             gateways=gateways,
             grace_seconds=Fleet().grace,
+            devices=place_by_hand(replica, name, deployment, environment),
         ),
     )
     log = folder.log(replica)
