@@ -167,7 +167,8 @@ class Controller:
             drained=desired.drained,
             restarts=desired.restarts,
         )
-        self._refused = placement.refused
+        # The first reason stays until something else is wanted: free memory of a GPU moves all the time.
+        self._refused = {each: self._refused.get(each, why) for each, why in placement.refused.items()}
         specs = plan(
             desired.fleet,
             desired.stopped,
@@ -325,7 +326,7 @@ class Controller:
         """Sets what is wanted and returns the report of the first pass that has seen it."""
         if self._ending.is_set():
             raise self._goes_down()
-        self._desired = desired
+        self._desired, self._refused = desired, {}
         write_json(self._folder.desired, desired.state())
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)

@@ -225,8 +225,11 @@ class _Attempt:
 
 
 def _order(wish: Wish) -> tuple[object, ...]:
+    """Pins in the order of the file: no other order would fit more of them. Of the rest the largest first."""
+    if wish.pins is not None:
+        return (0,)
     rank = {"gpu": 1, "either": 2, "cpu": 3, "any": 4}[wish.kind]
-    return (0 if wish.pins is not None else rank, -(wish.gpus or 1), *(-size for size in wish.size), wish.replica)
+    return (rank, -(wish.gpus or 1), *(-size for size in wish.size), wish.replica)
 
 
 def _place_of(chosen: _Chosen) -> Place:

@@ -22,7 +22,9 @@ from pydantic import ValidationError
 
 from argosy.config.environment import Environment
 from argosy.config.schema import Deployment
+from argosy.devices.inventory import Machine
 from argosy.engines import catalog
+from argosy.engines.measured import Footprints
 from argosy.errors import EngineError, InputError, SourceError
 from argosy.processes.restarts import STARTS_IN_WINDOW, RestartHistory
 from argosy.protocol.heartbeat import engine_key
@@ -37,6 +39,7 @@ from argosy.worker.amendments import amendments
 from argosy.worker.announce import Announcer
 from argosy.worker.board import Board
 from argosy.worker.engine_process import end_leftovers
+from argosy.worker.footprint import Footprint
 from argosy.worker.guard import become_subreaper
 from argosy.worker.incarnation import Blueprint, Incarnation, Patience
 from argosy.worker.listener import Listeners, Target
@@ -110,6 +113,12 @@ class Worker:
                 health=engine.health(self._deployment),
             ),
         )
+        self._footprint = Footprint(
+            Footprints(folder.footprints),
+            self._deployment,
+            spec.devices,
+            Machine.of(environment.devices, environment.variables).source,
+        )
         self._courier = LogCourier(client=client, join_token=join_token, replica=spec.id, file=self._log_file)
         self._listeners = Listeners(client, self._target)
         self._announcer = Announcer(
@@ -150,6 +159,7 @@ class Worker:
             self._courier.run(),
             RotatingLog(self._log_file).keep_small(),
             keep_measured(self._board, self._engine_pids),
+            self._footprint.keep(self._board, self._engine_pids),
             self._heed_amendments(),
         ):
             serving = asyncio.create_task(self._serve(), name="serve")
@@ -228,6 +238,7 @@ class Worker:
                 report=lambda text: board.change(reason=text),
             )
             board.change(reason="")
+        self._footprint.path = path
         key = engine_key(self._join_token, self._spec.id, epoch)
         incarnation = await Incarnation.start(
             self._blueprint, path, key, on_pid=lambda pid: board.change(engine_pid=pid)
