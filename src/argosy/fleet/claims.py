@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from argosy.fleet.planner import planned_id
 from argosy.protocol.replica import AssignedDevice, ReplicaSpec
 from argosy.state import FleetFolder, Home, ProcessRecord, read_json
 
@@ -30,9 +31,9 @@ def claims(folders: Iterable[FleetFolder]) -> Iterator[Claim]:
 
 
 def claimed_by_others(folder: FleetFolder) -> Counter[int]:
-    """GPU → bytes, of every fleet but this one: two must not plan with the same memory."""
+    """GPU → bytes, of all that this fleet's controller did not plan: two must not plan with the same memory."""
     claimed: Counter[int] = Counter()
-    others = (each for each in Home(folder.root.parent.parent).fleets() if each != folder)
-    for claim in claims(others):
-        claimed[claim.device.index] += claim.device.budget_bytes
+    for claim in claims(Home(folder.root.parent.parent).fleets()):
+        if claim.fleet != folder.name or not planned_id(claim.replica):
+            claimed[claim.device.index] += claim.device.budget_bytes
     return claimed
