@@ -5,8 +5,11 @@ python benchmarks/placement.py
 
 from __future__ import annotations
 
+import argparse
+import json
 import statistics
 import time
+from pathlib import Path
 
 from argosy.config.needs import EngineNeeds
 from argosy.config.schema import Fleet
@@ -72,12 +75,19 @@ def measure(deployments: int) -> tuple[float, float, int]:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here too")
+    given = parser.parse_args()
+    figures = {}
     for deployments in (10, 100, 1000):
         fresh, again, placed = measure(deployments)
+        figures[deployments] = {"fresh_seconds": fresh, "again_seconds": again, "placed": placed}
         print(
             f"{deployments} deployments, {REPLICAS} replicas, {NODES * GPUS} GPUs on {NODES} nodes: {placed} placed in "
             f"{fresh:.2f} s from nothing, {again:.2f} s when one deployment is new"
         )
+    if given.json:
+        given.json.write_text(json.dumps(figures, indent=2) + "\n")
 
 
 if __name__ == "__main__":

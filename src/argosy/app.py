@@ -403,7 +403,7 @@ async def forecast_of(fleet: Fleet, folder: FleetFolder, environment: Environmen
         await launcher.close()
     before = desired_of(folder)
     restarts = before.restarts if before is not None else {}
-    needs = Needs(environment.cache, Footprints(folder.footprints)).of_fleet(fleet)
+    needs = Needs(environment.cache, Footprints(folder.footprints)).of_fleet(fleet, any(node.devices for node in nodes))
     placement = placement_of(fleet, (), launched, nodes=nodes, needs=needs, restarts=restarts)
     current = {each.id: each.spec for each in launched.values()}
     specs = plan(fleet, (), current, placement=placement, gateways=[], revision=0, restarts=restarts)
@@ -426,7 +426,7 @@ def place_by_hand(
 
     folder = Home(environment.home).fleet("joined")  # of nobody's: all fleets are others
     seen = Machine.of(environment.devices, environment.variables).look()
-    needs = Needs(environment.cache, Footprints(folder.footprints)).of(name, deployment)
+    needs = Needs(environment.cache, Footprints(folder.footprints)).of(name, deployment, gpus=bool(seen.devices))
     asked = list(wishes(name, deployment, {replica: 0}, needs, {}))
     placement = place(asked, [NodeInfo.of(seen, claimed_by_others(folder))], Budget())
     if replica in placement.refused:

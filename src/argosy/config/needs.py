@@ -33,23 +33,23 @@ class Needs:
         self._footprints = footprints
         self._known: dict[str, tuple[object, EngineNeeds]] = {}
 
-    def of_fleet(self, fleet: Fleet) -> dict[str, EngineNeeds]:
-        """Of each deployment that has a worker."""
+    def of_fleet(self, fleet: Fleet, gpus: bool) -> dict[str, EngineNeeds]:  # noqa: FBT001 - given by position, as a callable
+        """Of each deployment that has a worker. `gpus`: whether there are any; else no engine is asked about them."""
         return {
-            name: self.of(name, deployment)
+            name: self.of(name, deployment, gpus=gpus)
             for name, deployment in fleet.deployments.items()
             if deployment.engine_name != "remote"
         }
 
-    def of(self, name: str, deployment: Deployment) -> EngineNeeds:
+    def of(self, name: str, deployment: Deployment, *, gpus: bool) -> EngineNeeds:
         """Of a deployment that is not remote."""
         path = self._path(deployment)
         key = footprint_key(deployment, path)
-        seen = (key, path, _changed_at(path))
+        seen = (key, path, _changed_at(path), gpus)
         if name not in self._known or self._known[name][0] != seen:
             engine = engines.engine(deployment.engine_name)
             memory = memory_need(name, deployment, path)
-            self._known[name] = (seen, EngineNeeds(memory, engine.uses_gpu(deployment)))
+            self._known[name] = (seen, EngineNeeds(memory, gpus and engine.uses_gpu(deployment)))
         needs = self._known[name][1]
         measured = self._footprints.of(key)
         if needs.memory is None or not measured:

@@ -48,12 +48,12 @@ class Controller:
         address: str,
         own: ProcessReport,
         changed: asyncio.Event,
-        needs: Callable[[Fleet], Mapping[str, EngineNeeds]] = lambda _: {},
+        needs: Callable[[Fleet, bool], Mapping[str, EngineNeeds]] = lambda _fleet, _gpus: {},
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`before`: what an earlier controller wanted last, which is what runs now, if it runs.
         `changed`: set by whoever wants a pass soon. `address`: of the controller's own surface. `needs`: what each
-        deployment's engine needs, asked at every pass.
+        deployment's engine needs, where there are GPUs or none, asked at every pass.
         """
         self._folder = folder
         self._launcher = launcher
@@ -160,12 +160,13 @@ class Controller:
         settings = None if desired.gateway_stopped else desired.fleet.gateway
         self._gateway.keep(settings, now, grace_seconds=desired.fleet.grace)
         await self._look()
+        nodes = await self._launcher.nodes()
         placement = placement_of(
             desired.fleet,
             desired.stopped,
             self._launched,
-            nodes=await self._launcher.nodes(),
-            needs=self._needs(desired.fleet),
+            nodes=nodes,
+            needs=self._needs(desired.fleet, any(node.devices for node in nodes)),
             drained=desired.drained,
             restarts=desired.restarts,
         )

@@ -55,10 +55,10 @@ def test_needs_are_corrected_by_the_last_load(tmp_path: Path) -> None:
     weights.write_bytes(len(header).to_bytes(8, "little") + header + bytes(8))
     served = deployment(source=str(tmp_path), command=["serve", "{path}"])
     needs = Needs(tmp_path / "cache", footprints := Footprints(tmp_path / "measured"))
-    before = needs.of("a", served).memory
+    before = needs.of("a", served, gpus=True).memory
     assert before is not None
     assert (before.weights_bytes, dict(before.measured)) == (8, {})
     footprints.keep(footprint_key(served, tmp_path), served, 1, 4096)
-    after = needs.of("a", served).memory
+    after = needs.of("a", served, gpus=True).memory
     assert after is not None
     assert after.bytes_per_gpu(1) == 4096
