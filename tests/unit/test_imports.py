@@ -46,6 +46,7 @@ ARROWS = {
 HEAVY = {
     "huggingface_hub",
     "modelscope_hub",
+    "opentelemetry",
     "prometheus_client",
     "torch",
     "vllm",

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import platformdirs
 
+MODELSCOPE_FIRST = ("modelscope", "hf", "https", "pypi")  # what FASTCHAT_USE_MODELSCOPE=True asks for
+
 
 @dataclass(frozen=True)
 class Environment:
@@ -40,6 +42,9 @@ class Environment:
         cache = folder("ARGOSY_CACHE", platformdirs.user_cache_path("argosy").as_posix())
         devices = Path(told).expanduser().absolute() if (told := given("ARGOSY_DEVICES")) else None
         # A child runs in another folder, where a relative path would lead somewhere else.
+        sources = tuple(kind for kind in map(str.strip, (given("ARGOSY_SOURCES") or "").split(",")) if kind)
+        if not sources and (given("FASTCHAT_USE_MODELSCOPE") or "").lower() == "true":
+            sources = MODELSCOPE_FIRST
         paths = {"ARGOSY_HOME": home, "ARGOSY_CACHE": cache, "ARGOSY_DEVICES": devices}
         settled = {name: str(path) for name, path in paths.items() if given(name)}
         return cls(
@@ -48,7 +53,7 @@ class Environment:
             api_keys=tuple(key for key in map(str.strip, (given("ARGOSY_API_KEY") or "").split(",")) if key),
             admin_key=given("ARGOSY_ADMIN_KEY"),
             join_token=given("ARGOSY_JOIN_TOKEN"),
-            sources=tuple(kind for kind in map(str.strip, (given("ARGOSY_SOURCES") or "").split(",")) if kind),
+            sources=sources,
             devices=devices,
             url=given("ARGOSY_URL") or given("OPENAI_BASE_URL"),
             variables={**variables, **settled},

@@ -22,7 +22,7 @@ from argosy.protocol.deployment import DeploymentRecord, RemoteRecord
 from argosy.protocol.replica import AssignedDevice, ReplicaSpec
 
 # Changing these restarts nothing: the controller's push tells the gateway, an amended spec the worker.
-_SHAPING = {"defaults", "max_tokens_ceiling", "system_prompt"}
+_SHAPING = {"defaults", "embedding_batch", "max_tokens_ceiling", "system_prompt"}
 # Where a replica runs: it is started anew when it must move, not because the file says the same in other words.
 _PLACING = {"device", "gpus", "tensor_parallel"}
 _LIVE = frozenset({"aliases", "concurrency", "max_queue", "policy", "replicas", "timeouts", "weight", *_SHAPING})
