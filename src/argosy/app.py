@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from argosy.config.environment import Environment
 from argosy.errors import InputError
@@ -23,11 +23,14 @@ from argosy.protocol.admin import FleetTable
 from argosy.state import FleetFolder
 
 if TYPE_CHECKING:
-    from argosy.config.schema import Fleet
+    from argosy.config.schema import Deployment, Fleet
     from argosy.gateway.app import Gateway
     from argosy.gateway.call import Call, Visit
     from argosy.gateway.keys import ClientKeys
+    from argosy.protocol.plan import DevicesReport, FleetPlan
+    from argosy.protocol.replica import AssignedDevice
     from argosy.telemetry.logging import LogFormat
+    from argosy.telemetry.otlp import Otlp
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ class GatewaySettings:
     trusted_proxies: tuple[str, ...] = ()
     log_format: LogFormat = "text"
     tls: tuple[str, str] | None = None  # certificate and key, PEM files; None: plain HTTP
+    telemetry: Literal["otlp"] | None = None
 
 
 @dataclass(frozen=True)
@@ -91,9 +95,12 @@ def compose_gateway(
     draw: Callable[[], float] = random.random,
     comment_seconds: float = 15.0,
     batch: int = 64,
+    otlp: Otlp | None = None,
 ) -> Gateway:
     """The gateway's objects; call it where its event loop runs. `variables`: for remotes' keys and proxies.
     `comment_seconds`: between two signs of life for a stream that waits. `batch`: ended calls that are counted at once.
+
+    `otlp`: where spans and metrics go, if anywhere.
 
     `on_end` gets every call when it is over and counted, `on_visit` every other request, `on_table` every new table of
     the fleet.
@@ -103,8 +110,10 @@ def compose_gateway(
     from argosy.gateway.answers import Answers  # noqa: PLC0415
     from argosy.gateway.app import Gateway  # noqa: PLC0415
     from argosy.gateway.auth import Gatekeeper  # noqa: PLC0415
+    from argosy.gateway.callers import Callers  # noqa: PLC0415
     from argosy.gateway.client_address import ClientAddresses  # noqa: PLC0415
     from argosy.gateway.cors import Cors  # noqa: PLC0415
+    from argosy.gateway.embedding_batches import EmbeddingBatches  # noqa: PLC0415
     from argosy.gateway.joining import Joining  # noqa: PLC0415
     from argosy.gateway.ledger import Ledger  # noqa: PLC0415
     from argosy.gateway.metrics import MetricsSurface  # noqa: PLC0415
@@ -115,6 +124,7 @@ def compose_gateway(
     from argosy.gateway.request_metrics import RequestMetrics  # noqa: PLC0415
     from argosy.gateway.throughput import Throughput  # noqa: PLC0415
     from argosy.gateway.time_limits import TimeKeeper  # noqa: PLC0415
+    from argosy.gateway.token_check import TokenCheck  # noqa: PLC0415
     from argosy.gateway.upstreams import Upstreams  # noqa: PLC0415
     from argosy.registry.registry import Registry  # noqa: PLC0415
     from argosy.wire.client import Client  # noqa: PLC0415
@@ -132,6 +142,17 @@ def compose_gateway(
     requests = RequestMetrics()
 
     readers = [throughput.ended, requests.ended, on_end]
+    trace = None
+    if otlp is not None and otlp.spans is not None:
+        from argosy.gateway.spans import Spans  # noqa: PLC0415
+
+        spans = Spans(otlp.spans, otlp.sampler, otlp.resource, clock)
+        trace = spans.begin
+        readers.append(spans.ended)
+    if otlp is not None and otlp.meter is not None:
+        from argosy.gateway.gen_ai_metrics import GenAiMetrics  # noqa: PLC0415
+
+        readers.append(GenAiMetrics(otlp.meter).ended)
     ledger = Ledger(asyncio.get_running_loop(), readers, batch=batch)
 
     def rates() -> Mapping[str, float]:
@@ -143,25 +164,30 @@ def compose_gateway(
     dispatcher = Dispatcher(registry, clock=clock, draw=draw)
     upstreams = Upstreams(secrets.join_token, variables)
     client = Client()
+    relay = Relay(
+        registry,
+        dispatcher,
+        upstreams,
+        Answers(clock, throughput.streamed),
+        clock=clock,
+        time_keeper=TimeKeeper(asyncio.get_running_loop()),
+    )
+    surface = OpenAISurface(
+        registry,
+        relay,
+        EmbeddingBatches(relay, clock),
+        gatekeeper,
+        addresses,
+        max_body_bytes=settings.max_body_bytes,
+        comment_seconds=comment_seconds,
+        clock=clock,
+        on_end=ledger.ended,
+        trace=trace,
+    )
+    callers = Callers(gatekeeper, addresses)
     return Gateway(
         registry=registry,
-        surface=OpenAISurface(
-            registry,
-            Relay(
-                registry,
-                dispatcher,
-                upstreams,
-                Answers(clock, throughput.streamed),
-                clock=clock,
-                time_keeper=TimeKeeper(asyncio.get_running_loop()),
-            ),
-            gatekeeper,
-            addresses,
-            max_body_bytes=settings.max_body_bytes,
-            comment_seconds=comment_seconds,
-            clock=clock,
-            on_end=ledger.ended,
-        ),
+        surface=surface,
         fleet=FleetSurface(
             registry=registry,
             dispatcher=dispatcher,
@@ -174,6 +200,9 @@ def compose_gateway(
             on_table=on_table,
             rates=rates,
         ),
+        token_check=TokenCheck(
+            registry, relay, upstreams, clock, settings.max_body_bytes, callers=callers, unknown=surface.unknown
+        ),
         metrics=MetricsSurface(
             registry=registry, dispatcher=dispatcher, ledger=ledger, requests=requests, gatekeeper=gatekeeper
         ),
@@ -181,7 +210,7 @@ def compose_gateway(
         gatekeeper=gatekeeper,
         upstreams=upstreams,
         prober=Prober(registry, upstreams, clock),
-        addresses=addresses,
+        callers=callers,
         cors=Cors(settings.cors_origins) if settings.cors_origins else None,
         clock=clock,
         on_visit=on_visit,
@@ -210,6 +239,11 @@ async def _serve_gateway(
         join_token=environment.join_token or folder.make_secret("join_token"),
     )
     access_log = AccessLog(sys.stdout, settings.log_format)
+    otlp = None
+    if settings.telemetry is not None:
+        from argosy.telemetry.otlp import Otlp  # noqa: PLC0415
+
+        otlp = Otlp(environment.variables)
     gateway = compose_gateway(
         settings,
         secrets,
@@ -217,6 +251,7 @@ async def _serve_gateway(
         on_end=access_log.write,
         on_visit=access_log.write,
         on_table=lambda table: write_json(folder.table, table),
+        otlp=otlp,
     )
     tls = server_context(*settings.tls) if settings.tls is not None else None
     address = address_of(listener, "https" if tls is not None else "http")
@@ -241,6 +276,8 @@ async def _serve_gateway(
     finally:
         gateway.ledger.settle()
         access_log.flush()
+        if otlp is not None:
+            otlp.close()
         _forget_own_record(folder, record)
     return 0
 
@@ -277,6 +314,7 @@ def gateway_settings(fleet: Fleet, folder: FleetFolder, environment: Environment
         trusted_proxies=settings.trusted_proxies,
         log_format=settings.log_format,
         tls=(settings.tls_certificate, settings.tls_key) if settings.tls_certificate and settings.tls_key else None,
+        telemetry=settings.telemetry,
     )
 
 
@@ -317,6 +355,9 @@ def run_controller(folder: FleetFolder, environment: Environment) -> int:
 
 
 async def _control(folder: FleetFolder, environment: Environment) -> int:
+    from argosy.config.needs import Needs  # noqa: PLC0415
+    from argosy.devices.inventory import Machine  # noqa: PLC0415
+    from argosy.engines.measured import Footprints  # noqa: PLC0415
     from argosy.fleet.api import FleetListener, controller_app  # noqa: PLC0415
     from argosy.fleet.controller import Controller  # noqa: PLC0415
     from argosy.fleet.gateway_process import GatewayProcess  # noqa: PLC0415
@@ -351,7 +392,8 @@ async def _control(folder: FleetFolder, environment: Environment) -> int:
     identity = ProcessIdentity.own()
     controller = Controller(
         folder,
-        launcher=LocalLauncher(folder, env=variables),
+        launcher=LocalLauncher(folder, env=variables, machine=Machine.of(environment.devices, environment.variables)),
+        needs=Needs(environment.cache, Footprints(folder.footprints)).of_fleet,
         gateway=GatewayProcess(folder, client=client, admin_key=admin_key, changed=changed.set, env=variables),
         desired=desired,
         before=fleet_of(before, folder) if before is not None else None,
@@ -378,6 +420,65 @@ async def _control(folder: FleetFolder, environment: Environment) -> int:
         await client.close()
         folder.controller.unlink(missing_ok=True)
     return 0
+
+
+async def forecast_of(fleet: Fleet, folder: FleetFolder, environment: Environment) -> FleetPlan:
+    """What `argosy up` would do with it now. Raises InputError."""
+    from argosy.config.needs import Needs  # noqa: PLC0415
+    from argosy.devices.inventory import Machine  # noqa: PLC0415
+    from argosy.engines.measured import Footprints  # noqa: PLC0415
+    from argosy.fleet.forecast import forecast  # noqa: PLC0415
+    from argosy.fleet.local import LocalLauncher  # noqa: PLC0415
+    from argosy.fleet.observer import desired_of  # noqa: PLC0415
+    from argosy.fleet.planner import placement_of, plan  # noqa: PLC0415
+
+    launcher = LocalLauncher(folder, machine=Machine.of(environment.devices, environment.variables))
+    try:
+        launched, nodes = {each.id: each for each in await launcher.list()}, await launcher.nodes()
+    finally:
+        await launcher.close()
+    before = desired_of(folder)
+    restarts = before.restarts if before is not None else {}
+    needs = Needs(environment.cache, Footprints(folder.footprints)).of_fleet(fleet, any(node.devices for node in nodes))
+    placement = placement_of(fleet, (), launched, nodes=nodes, needs=needs, restarts=restarts)
+    current = {each.id: each.spec for each in launched.values()}
+    specs = plan(fleet, (), current, placement=placement, gateways=[], revision=0, restarts=restarts)
+    return forecast(fleet, nodes, placement, specs, launched)
+
+
+def place_by_hand(
+    replica: str, name: str, deployment: Deployment, environment: Environment
+) -> tuple[AssignedDevice, ...] | None:
+    """GPUs for a replica that no controller plans. Raises InputError where it has no place."""
+    from argosy.config.needs import Needs  # noqa: PLC0415
+    from argosy.config.schema import Budget  # noqa: PLC0415
+    from argosy.devices.inventory import Machine  # noqa: PLC0415
+    from argosy.engines.measured import Footprints  # noqa: PLC0415
+    from argosy.fleet.claims import claimed_by_others  # noqa: PLC0415
+    from argosy.fleet.launcher import NodeInfo  # noqa: PLC0415
+    from argosy.fleet.placement import place  # noqa: PLC0415
+    from argosy.fleet.wishes import wishes  # noqa: PLC0415
+    from argosy.state import Home  # noqa: PLC0415
+
+    folder = Home(environment.home).fleet("joined")  # of nobody's: all fleets are others
+    seen = Machine.of(environment.devices, environment.variables).look()
+    needs = Needs(environment.cache, Footprints(folder.footprints)).of(name, deployment, gpus=bool(seen.devices))
+    asked = list(wishes(name, deployment, {replica: 0}, needs, {}))
+    placement = place(asked, [NodeInfo.of(seen, claimed_by_others(folder))], Budget())
+    if replica in placement.refused:
+        raise InputError(f"this machine has no place for it: {placement.refused[replica]}")
+    return placement.places[replica].devices
+
+
+def devices_report(environment: Environment) -> DevicesReport:
+    """What this machine has for replicas, and who uses it. Raises InputError."""
+    from argosy.devices.inventory import Machine  # noqa: PLC0415
+    from argosy.engines.machine import available_memory_bytes  # noqa: PLC0415
+    from argosy.fleet.tenants import tenants  # noqa: PLC0415
+    from argosy.state import Home  # noqa: PLC0415
+
+    seen = Machine.of(environment.devices, environment.variables).look()
+    return tenants(seen, Home(environment.home).fleets(), free_bytes=available_memory_bytes())
 
 
 def run_worker(spec_path: Path, environment: Environment, *, log: Path | None = None) -> int:

@@ -15,7 +15,7 @@ SRC = Path(__file__).parents[2] / "src"
 # Anybody may import a leaf; a leaf imports only leaves.
 LEAVES = {
     *("errors", "state", "disk", "processes", "protocol", "wire", "telemetry"),
-    *("config.gpus", "config.recipe", "config.schema", "config.values"),
+    *("config.gpus", "config.recipe", "config.schema", "config.values", "engines.memory"),
 }
 
 # A room → the rooms that it may import, besides the leaves and itself.
@@ -26,18 +26,20 @@ ARROWS = {
     "registry": set[str](),
     "dispatch": {"registry"},
     "gateway": {"dispatch", "registry", "config"},
-    "fleet": {"config"},
+    "devices": {"config", "engines"},
+    "fleet": {"config", "devices"},
     "environments": set[str](),
-    "worker": {"engines", "models", "environments", "config"},
-    "app": {"gateway", "fleet", "worker", "dispatch", "registry", "config", "engines", "models"},
-    "doctor": {"config", "engines", "fleet", "gateway", "models"},
-    "cli": {"app", "doctor", "fleet", "config", "engines", "models", "environments"},
+    "worker": {"engines", "models", "environments", "config", "devices"},
+    "app": {"devices", "gateway", "fleet", "worker", "dispatch", "registry", "config", "engines", "models"},
+    "doctor": {"config", "devices", "engines", "fleet", "gateway", "models"},
+    "cli": {"app", "devices", "doctor", "fleet", "config", "engines", "models", "environments"},
     "__main__": {"cli"},
 }
 
 HEAVY = {
     "huggingface_hub",
     "modelscope_hub",
+    "opentelemetry",
     "prometheus_client",
     "torch",
     "vllm",
