@@ -25,7 +25,7 @@ _NO_MODEL = re.compile(r"mmproj|imatrix", re.IGNORECASE)  # a part for pictures,
 # Beside safetensors: what a tokenizer, a configuration or a template is. Never .bin, .pth, .onnx, .h5: the same again.
 _BESIDE = (".json", ".txt", ".model", ".jinja", ".tiktoken", ".py", ".spm", ".vocab")
 _SAME_AGAIN = ("onnx/", "openvino/", "original/", "coreml/", "tf/", "flax/")
-# Of a repository that has nothing else, as those of 2023. Read by torch as tensors alone (weights_only), never as objects.
+# Of a repository that has nothing else, as those of 2023. torch reads tensors alone of them (weights_only), no objects.
 _PYTORCH = re.compile(r"pytorch_model(-\d+-of-\d+)?\.bin")
 _SHOWN = 12
 
