@@ -30,9 +30,10 @@ ARROWS = {
     "fleet": {"config", "devices"},
     "environments": set[str](),
     "worker": {"engines", "models", "environments", "config", "devices"},
+    "chat": set[str](),
     "app": {"devices", "gateway", "fleet", "worker", "dispatch", "registry", "config", "engines", "models"},
     "doctor": {"config", "devices", "engines", "fleet", "gateway", "models"},
-    "cli": {"app", "devices", "doctor", "fleet", "config", "engines", "models", "environments"},
+    "cli": {"app", "chat", "devices", "doctor", "fleet", "config", "engines", "models", "environments"},
     "__main__": {"cli"},
 }
 
@@ -41,6 +42,7 @@ HEAVY = {
     "modelscope_hub",
     "opentelemetry",
     "prometheus_client",
+    "prompt_toolkit",
     "torch",
     "vllm",
     "xllamacpp",
