@@ -4,8 +4,8 @@
     ├── InputError                      what the user gave is wrong: exit code 2, nothing was started
     │   ├── FleetFileError              every fault of a fleet file at once, each with its path
     │   ├── SourceError                 a source of weights that cannot be had
-    │   ├── CommandError                what was typed in a chat: told there, and the chat goes on
-    │   └── BuildError                  an environment of Python packages that cannot be built
+    │   ├── BuildError                  an environment of Python packages that cannot be built
+    │   └── CommandError                what was typed in a chat: told there, and the chat goes on
     ├── NotRunningError                 the command needs a fleet and none runs: exit code 3
     ├── EngineError                     an engine could not start or stopped
     └── RequestError                    ends one request at the door with an HTTP status
@@ -72,10 +72,6 @@ class SourceError(InputError):
         self.permanent = permanent
 
 
-class CommandError(InputError):
-    """What was typed in a chat is no command, or none that fits now."""
-
-
 class BuildError(InputError):
     """An environment of Python packages that cannot be built.
 
@@ -85,6 +81,10 @@ class BuildError(InputError):
     def __init__(self, message: str, *, permanent: bool = False) -> None:
         super().__init__(message)
         self.permanent = permanent
+
+
+class CommandError(InputError):
+    """What was typed in a chat is no command, or none that fits now."""
 
 
 class NotRunningError(ArgosyError):

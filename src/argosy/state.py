@@ -14,6 +14,7 @@
       logs/NAME.log         of controller, gateway and every replica; NAME is percent-quoted
       replicas/ID/          spec.json process.json (controller) · status.json engine.json address chat_template.jinja
                             (worker)
+    measured/               KEY.json: Footprint of what was loaded: what it really held                        (worker)
     chat_history            what was typed in chats                                        (argosy chat)
     memory/                 FLEET@REPLICA.json: what its engine needs at least; lock           (worker)
 
@@ -178,6 +179,11 @@ class FleetFolder:
     def reservations(self) -> Path:
         """Of memory, by all fleets of this home: they share one machine."""
         return self.root.parent.parent / "memory"
+
+    @property
+    def footprints(self) -> Path:
+        """What engines really held, of all fleets of this home."""
+        return self.root.parent.parent / "measured"
 
     def log(self, name: str) -> Path:
         """Of `controller`, `gateway` or a replica's id."""

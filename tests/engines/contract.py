@@ -100,6 +100,8 @@ async def start(blueprint: Blueprint, path: Path | None = None) -> Running:
 class EngineContract:
     """Claims about an engine that serves a model under the deployment's name."""
 
+    death_seconds = 2.0  # until the death of its process is told, and all below it is gone
+
     @pytest.fixture
     def deployment(self) -> dict[str, Any]:
         raise NotImplementedError("a class per engine says what it deploys")
@@ -156,7 +158,7 @@ class EngineContract:
         watching = asyncio.create_task(running.incarnation.watch())
         os.kill(running.pid, signal.SIGKILL)
         with pytest.raises(EngineError, match=f"{NAME}.0 was killed by SIGKILL, not by Argosy: probably by the kernel"):
-            await asyncio.wait_for(watching, 2)
+            await asyncio.wait_for(watching, self.death_seconds)
 
     async def test_a_stop_leaves_nothing(self, running: Running) -> None:
         members = [ProcessIdentity.of(running.pid)]

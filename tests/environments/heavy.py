@@ -42,6 +42,8 @@ def python_of(recipe: EnvironmentRecipe) -> Path:
 class HeavyContract(EngineContract):
     """The contract with one server for all tests that leave it alive."""
 
+    death_seconds = 30.0  # gigabytes are given back
+
     @pytest.fixture
     def python(self) -> Path:
         raise NotImplementedError("a class per engine says what it runs in")

@@ -47,7 +47,7 @@ class TestVllm(HeavyContract):
     async def test_an_answer_is_bound_to_a_schema(self, running: Running) -> None:
         schema = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
         form = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
-        answer = await running.post(CHAT, messages=ASK, max_tokens=40, response_format=form)
+        answer = await running.post(CHAT, messages=ASK, max_tokens=100, temperature=0, response_format=form)
         assert isinstance(json.loads(answer["choices"][0]["message"]["content"])["a"], int)
 
     @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ SRC = Path(__file__).parents[2] / "src"
 # Anybody may import a leaf; a leaf imports only leaves.
 LEAVES = {
     *("errors", "state", "disk", "processes", "protocol", "wire", "telemetry"),
-    *("config.gpus", "config.recipe", "config.schema", "config.values"),
+    *("config.gpus", "config.recipe", "config.schema", "config.values", "engines.memory"),
 }
 
 # A room → the rooms that it may import, besides the leaves and itself.
@@ -26,13 +26,14 @@ ARROWS = {
     "registry": set[str](),
     "dispatch": {"registry"},
     "gateway": {"dispatch", "registry", "config"},
-    "fleet": {"config"},
+    "devices": {"config", "engines"},
+    "fleet": {"config", "devices"},
     "environments": set[str](),
-    "worker": {"engines", "models", "environments", "config"},
+    "worker": {"engines", "models", "environments", "config", "devices"},
     "chat": set[str](),
-    "app": {"gateway", "fleet", "worker", "dispatch", "registry", "config", "engines", "models"},
-    "doctor": {"config", "engines", "fleet", "gateway", "models"},
-    "cli": {"app", "chat", "doctor", "fleet", "config", "engines", "models", "environments"},
+    "app": {"devices", "gateway", "fleet", "worker", "dispatch", "registry", "config", "engines", "models"},
+    "doctor": {"config", "devices", "engines", "fleet", "gateway", "models"},
+    "cli": {"app", "chat", "devices", "doctor", "fleet", "config", "engines", "models", "environments"},
     "__main__": {"cli"},
 }
 

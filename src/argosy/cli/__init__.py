@@ -20,6 +20,8 @@ _COMMANDS = {
     "ps": ("ps", "Show deployments and replicas, their state and its reason."),
     "top": ("top", "Watch the fleet: requests, tokens, memory, live."),
     "logs": ("logs", "Show the log of a deployment, the gateway or the controller."),
+    "plan": ("plan", "Show where every replica would run, and what `up` would change; start nothing."),
+    "devices": ("devices", "Show this machine's GPUs, cores and memory, and who uses them."),
     "check": ("check_command", "Find every fault in a fleet file; start nothing."),
     "stop": ("stop", "Stop all, the gateway, the workers or one deployment; what runs finishes."),
     "start": ("change", "Start what was stopped, or a replica that was drained."),

@@ -37,6 +37,11 @@ def fleet_text(report: FleetReport, now: float) -> str:
         rows += [_row(replica, now) for replica in deployment.replicas]
     header = ["NAME", "STATE", "ENGINE/ADDRESS", "PID", "IN FLIGHT", "TOKENS/S", "MEMORY", "UPTIME", "RESTARTS"]
     header.append("REASON")
+    devices = {replica.id: ", ".join(replica.devices) for each in report.deployments for replica in each.replicas}
+    if any(devices.values()):  # where nobody was given any, the column would be empty
+        header.insert(3, "DEVICES")
+        for row in rows:
+            row.insert(3, devices.get(row[0].strip(), "") if row[0].startswith("  ") else "")
     return "\n".join([*lines, "", table(header, rows)])
 
 

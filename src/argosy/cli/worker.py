@@ -27,6 +27,8 @@ def worker(
     concurrency: Annotated[
         int | None, typer.Option(min=1, help="Requests in flight (default: the engine's slots).")
     ] = None,
+    gpus: Annotated[str | None, typer.Option(help="GPUs that it sees, such as 2 or 2,3 (argosy devices).")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu: it sees no GPU; gpu: it must have one.")] = None,
     port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="Where gateways reach this worker (default: a free one).")
     ] = None,
@@ -46,6 +48,7 @@ def worker(
     """Serve one replica and join it to gateways; Ctrl-C lets running requests finish, then stops it."""
     from argosy.app import run_worker
     from argosy.cli.fleets import read_environment
+    from argosy.config.gpus import indices_of
     from argosy.errors import InputError
     from argosy.protocol.replica import JoinSettings
 
@@ -61,6 +64,8 @@ def worker(
         "aliases": [each.strip() for given in aliases or [] for each in given.split(",")],
         "options": dict(_option(each) for each in option or []),
         "concurrency": concurrency,
+        "gpus": indices_of(gpus) if gpus is not None else None,
+        "device": device,
     }
     settings = JoinSettings(port=port or 0, advertise=advertised(advertise))
     given = {key: value for key, value in config.items() if value}
@@ -81,7 +86,7 @@ def _run(
     import shutil
     import time
 
-    from argosy.app import run_worker
+    from argosy.app import place_by_hand, run_worker
     from argosy.config.load import deployment_record
     from argosy.config.schema import Fleet
     from argosy.fleet.planner import config_of
@@ -102,6 +107,7 @@ def _run(
             config=config_of(deployment),
             gateways=gateways,
             grace_seconds=Fleet().grace,
+            devices=place_by_hand(replica, name, deployment, environment),
             join=settings,
         ),
     )

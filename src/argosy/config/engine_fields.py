@@ -69,6 +69,17 @@ def chosen_engine(deployment: Deployment, cache: Path) -> tuple[str, str]:
     return made.engine, made.why
 
 
+def engine_for(deployment: Deployment, path: Path | None, *, on_gpu: bool) -> str:
+    """The engine to reckon with, also while nobody can know. `path`: the weights, where they are here."""
+    if (name := deployment.engine_name) != UNDECIDED:
+        return name
+    try:
+        files = choice.files_at(path) if path is not None else ["model.safetensors"]  # most of what is open
+    except OSError:
+        files = []
+    return choice.choose(files, on_gpu=on_gpu).engine
+
+
 def environments_of(fleet: Fleet, environment: Environment) -> dict[str, EnvironmentRecipe]:
     """Deployment → the environment that it needs on this machine; those are left out that need none or are open."""
     found = {}

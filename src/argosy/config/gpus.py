@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
+from argosy.errors import InputError
+
 Gpus = Literal["auto"] | int | tuple[int, ...] | tuple[tuple[int, ...], ...]
 AUTO: Literal["auto"] = "auto"
 MOST_GPUS = 1024  # of one replica, and the highest index
@@ -39,17 +41,20 @@ def check_gpus(value: object) -> Gpus | None:
     raise ValueError(f"{value!r} says no GPUs: {_HOW}")
 
 
-def check_indices(text: str) -> tuple[int, ...]:
-    """`2,3` of a command line. Raises ValueError."""
+def indices_of(text: str) -> tuple[int, ...]:
+    """`2,3` of a command line. Raises InputError."""
     if not re.fullmatch(r"\d{1,4}(,\d{1,4})*", text):
-        raise ValueError(f"{text!r} says no GPUs: write their indices, such as 2 or 2,3 (argosy devices lists them)")
-    return _indices([int(each) for each in text.split(",")])
+        raise InputError(f"{text!r} says no GPUs: write their indices, such as 2 or 2,3 (argosy devices lists them)")
+    try:
+        return _indices([int(each) for each in text.split(",")])
+    except ValueError as error:
+        raise InputError(f"{text!r}: {error}") from None
 
 
 def split_source(text: str) -> tuple[str, tuple[int, ...] | None]:
-    """`smollm2@2,3` → smollm2 and (2, 3): how a command line pins a source. Raises ValueError."""
+    """`smollm2@2,3` → smollm2 and (2, 3): how a command line pins a source. Raises InputError."""
     found = _NOTES.fullmatch(text)
-    return (found["source"], check_indices(found["indices"])) if found else (text, None)
+    return (found["source"], indices_of(found["indices"])) if found else (text, None)
 
 
 def pins_of(gpus: Gpus | None, replica: int) -> tuple[int, ...] | None:
@@ -70,12 +75,9 @@ def gpu_misfits(given: Mapping[str, Any], engine: str) -> Iterator[tuple[str, st
     """Fields that do not go together: (field, what is wrong). Takes them as given, right or wrong."""
     gpus, parallel = given.get("gpus"), given.get("tensor_parallel")
     if engine == "remote":
-        fields = (*_FIELDS, "device")
-        yield from (
-            (field, "engine remote takes none: nothing is started")
-            for field in fields
-            if given.get(field) not in (None, "auto")
-        )
+        said = [field for field in _FIELDS if given.get(field)]
+        said += ["device"] if given.get("device") not in (None, "auto") else []
+        yield from ((field, "engine remote takes none: nothing is started") for field in said)
         return
     if given.get("device") == "cpu":
         yield from ((field, "device is cpu, so there are none") for field in _FIELDS if given.get(field))

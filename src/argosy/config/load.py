@@ -58,20 +58,18 @@ def load_fleet(path: Path, environment: Environment) -> Fleet:
     return _checked(document, str(path), path.absolute().parent)
 
 
-def fleet_of_sources(sources: Sequence[str], environment: Environment) -> Fleet:
+def fleet_of_sources(sources: Sequence[str], environment: Environment, gpus: tuple[int, ...] | None = None) -> Fleet:
     """A fleet named `default` of sources on the command line; the same one twice means two replicas, `qwen3@2 qwen3@3`
-    one on GPU 2 and one on GPU 3. Raises InputError.
-
-    `environment` is asked for as by the other ways to a fleet; a source names no variable.
-    """
+    one on GPU 2 and one on GPU 3. `gpus`: for every replica that names none. Raises InputError."""
     deployments: dict[str, dict[str, Any]] = {}
     for source, pins in _pinned(sources).items():
         name = _free_name(_name_of(source), deployments)
         deployments[name] = {"source": source, "replicas": len(pins)}
-        if (groups := [each for each in pins if each is not None]) and len(groups) == len(pins):
-            deployments[name]["gpus"] = groups
-        elif groups:
+        groups = [group for each in pins if (group := each or gpus) is not None]
+        if groups and len(groups) < len(pins):
             raise InputError(f"{source} is named with GPUs (@) and without: say for each of its replicas, or for none")
+        if groups:
+            deployments[name]["gpus"] = groups
     data: dict[str, Any] = {"name": "default", "deployments": deployments}
     fastchat_variables.fill(data, environment.variables)
     return _checked(Document(data), "the command line", Path().absolute())
@@ -289,10 +287,7 @@ def _pinned(sources: Sequence[str]) -> dict[str, list[tuple[int, ...] | None]]:
     """Source → the GPUs of each of its replicas. What exists under its whole name is a path, whatever it ends with."""
     found: dict[str, list[tuple[int, ...] | None]] = {}
     for text in sources:
-        try:
-            source, pins = (text, None) if Path(text).exists() else split_source(text)
-        except ValueError as error:
-            raise InputError(f"{text}: {error}") from None
+        source, pins = (text, None) if Path(text).exists() else split_source(text)
         found.setdefault(source, []).append(pins)
     return found
 

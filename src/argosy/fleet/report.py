@@ -183,7 +183,7 @@ def _replica(
     return ReplicaReport(
         id=launched.id,
         state=status.state,
-        reason=status.reason or _left_alone(view),
+        reason=status.reason or _left_alone(view) or absence.reason,
         node=status.node,
         devices=list(status.devices),
         address=status.address,

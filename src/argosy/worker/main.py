@@ -23,6 +23,8 @@ from pydantic import ValidationError
 
 from argosy.config.environment import Environment
 from argosy.config.schema import Deployment
+from argosy.devices.inventory import Machine
+from argosy.engines.measured import Footprints
 from argosy.errors import BuildError, EngineError, InputError, SourceError
 from argosy.processes.restarts import STARTS_IN_WINDOW, RestartHistory
 from argosy.protocol.heartbeat import engine_key
@@ -37,6 +39,7 @@ from argosy.worker.amendments import amendments
 from argosy.worker.announce import Announcer
 from argosy.worker.board import Board
 from argosy.worker.engine_process import end_leftovers
+from argosy.worker.footprint import Footprint
 from argosy.worker.guard import become_subreaper
 from argosy.worker.incarnation import Blueprint, Incarnation, Patience
 from argosy.worker.joining import Joiner
@@ -116,6 +119,12 @@ class Worker:
             reservations=Reservations(folder.reservations, folder.name),
             patience=patience or Patience(),
         )
+        self._footprint = Footprint(
+            Footprints(folder.footprints),
+            self._deployment,
+            spec.devices,
+            Machine.of(environment.devices, environment.variables).source,
+        )
         self._courier = LogCourier(client=client, join_token=join_token, replica=spec.id, file=self._log_file)
         self._client = client
         self._listeners = Listeners(client, self._target, replica=spec.id, join_token=join_token, settings=spec.join)
@@ -184,6 +193,7 @@ class Worker:
             self._courier.run(),
             RotatingLog(self._log_file).keep_small(),
             keep_measured(self._board, self._engine_pids),
+            self._footprint.keep(self._board, self._engine_pids),
             self._heed_amendments(),
         ):
             serving = asyncio.create_task(self._serve(), name="serve")
@@ -254,6 +264,7 @@ class Worker:
         board.change(state=ReplicaState.STARTING, epoch=epoch, reason="")
         prepared = await self._preparation.run()
         self._tell_capabilities(prepared)
+        self._footprint.path = prepared.path
         board.change(model=await weights.identity(self._deployment, prepared.path, cache=self._cache))
         key = engine_key(self._join_token, self._spec.id, epoch)
         blueprint = self._blueprint(engine=prepared.engine, python=prepared.python, companions=prepared.companions)

@@ -17,6 +17,7 @@ from argosy.engines import catalog, choice, machine
 from argosy.engines.base import Engine
 from argosy.environments.build import obtain
 from argosy.errors import EngineError
+from argosy.protocol.replica import AssignedDevice
 from argosy.worker import weights
 from argosy.worker.beside import beside
 
@@ -81,6 +82,8 @@ class Preparation:
         return chosen.engine
 
 
-def on_gpu(deployment: Deployment, devices: Sequence[object] | None) -> bool:
-    """Whether its engine will see a GPU."""
-    return deployment.device != "cpu" and (machine.has_gpu() if devices is None else bool(devices))
+def on_gpu(deployment: Deployment, devices: Sequence[AssignedDevice] | None) -> bool:
+    """Whether its engine will see a GPU that is really there."""
+    if devices is None:
+        return deployment.device != "cpu" and machine.has_gpu()
+    return any(not each.simulated for each in devices)
