@@ -22,7 +22,7 @@ from pydantic import ValidationError
 
 from argosy.config.environment import Environment
 from argosy.config.schema import Deployment
-from argosy.devices.inventory import Machine
+from argosy.devices.nvml import Nvml
 from argosy.engines import catalog
 from argosy.engines.measured import Footprints
 from argosy.errors import EngineError, InputError, SourceError
@@ -119,7 +119,7 @@ class Worker:
             Footprints(folder.footprints),
             self._deployment,
             spec.devices,
-            Machine.of(environment.devices, environment.variables).source,
+            Nvml(),
         )
         self._courier = LogCourier(client=client, join_token=join_token, replica=spec.id, file=self._log_file)
         self._client = client

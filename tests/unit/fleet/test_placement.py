@@ -137,6 +137,11 @@ def test_nothing_said_takes_a_gpu_where_the_engine_can_use_one_and_else_the_cpu(
     assert alone.where() == {"a.0": None, "c.0": []}
 
 
+def test_whose_environment_says_which_gpus_it_sees_is_left_alone() -> None:
+    found = Run(fleet(a={"env": {"CUDA_VISIBLE_DEVICES": "1"}}), {"a": needs(30)})
+    assert found.where() == {"a.0": None}
+
+
 def test_nothing_said_falls_back_to_the_cpu_when_no_gpu_has_room() -> None:
     found = Run(fleet(a={}), {"a": needs(60)}, [node(gpus=1, gib=24)])
     assert found.where() == {"a.0": []}
