@@ -28,9 +28,10 @@ class EngineNeeds:
 
 
 class Needs:
-    def __init__(self, cache: Path, footprints: Footprints) -> None:
+    def __init__(self, cache: Path, measured: Path) -> None:
+        """`measured`: the folder of what engines held before."""
         self._cache = cache
-        self._footprints = footprints
+        self._footprints = Footprints(measured)
         self._known: dict[str, tuple[object, EngineNeeds]] = {}
 
     def of_fleet(self, fleet: Fleet, gpus: bool) -> dict[str, EngineNeeds]:  # noqa: FBT001 - given by position, as a callable

@@ -20,6 +20,7 @@ class Inventory:
     node: str
     cores: int
     memory_bytes: int  # what a container or a cgroup leaves us of it
+    free_bytes: int
     devices: tuple[Device, ...] = ()
     why_no_gpu: str = ""
     simulated: bool = False
@@ -42,10 +43,12 @@ class Machine:
 
     def look(self) -> Inventory:
         found, told = self.source.find(), self._told
+        memory = (told.memory if told else None) or machine.memory_limit_bytes()
         return Inventory(
             node=platform.node(),
             cores=(told.cores if told else None) or machine.cores(),
-            memory_bytes=(told.memory if told else None) or machine.memory_limit_bytes(),
+            memory_bytes=memory,
+            free_bytes=min(memory, machine.available_memory_bytes()),
             devices=found.devices,
             why_no_gpu=found.why_none,
             simulated=told is not None,

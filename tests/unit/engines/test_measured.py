@@ -54,7 +54,7 @@ def test_needs_are_corrected_by_the_last_load(tmp_path: Path) -> None:
     header = b'{"t": {"dtype": "F16", "shape": [4], "data_offsets": [0, 8]}}'
     weights.write_bytes(len(header).to_bytes(8, "little") + header + bytes(8))
     served = deployment(source=str(tmp_path), command=["serve", "{path}"])
-    needs = Needs(tmp_path / "cache", footprints := Footprints(tmp_path / "measured"))
+    needs, footprints = Needs(tmp_path / "cache", tmp_path / "measured"), Footprints(tmp_path / "measured")
     before = needs.of("a", served, gpus=True).memory
     assert before is not None
     assert (before.weights_bytes, dict(before.measured)) == (8, {})
