@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from argosy.config.needs import Needs
+from argosy.config.needs import Needs, corrected
 from argosy.config.schema import Deployment
 from argosy.engines.measured import Footprints, footprint_key
 from argosy.engines.memory import MemoryNeed
@@ -47,6 +47,13 @@ def test_the_last_load_is_known_by_its_number_of_gpus(tmp_path: Path) -> None:
     footprints.keep("k", thing, 2, 70)
     footprints.keep("k", thing, 2, 80)
     assert footprints.of("k") == {0: 100, 2: 80}
+
+
+def test_what_no_header_tells_is_known_after_its_first_load_on_gpus() -> None:
+    need = corrected(None, "k", {0: GIB, 2: 7 * GIB})
+    assert need is not None
+    assert (need.bytes_per_gpu(2), need.bytes_per_gpu(1)) == (7 * GIB, 14 * GIB + GIB // 2)
+    assert corrected(None, "k", {0: GIB}) is corrected(None, "k", {}) is None
 
 
 def test_needs_are_corrected_by_the_last_load(tmp_path: Path) -> None:
