@@ -37,9 +37,10 @@ ARROWS = {
     "devices": {"config", "engines"},
     "fleet": {"config", "devices"},
     "worker": {"engines", "models", "config", "devices"},
+    "chat": set[str](),
     "app": {"devices", "gateway", "fleet", "worker", "dispatch", "registry", "config", "engines", "models"},
     "doctor": {"config", "devices", "engines", "fleet", "gateway", "models"},
-    "cli": {"app", "devices", "doctor", "fleet", "config", "models"},
+    "cli": {"app", "chat", "devices", "doctor", "fleet", "config", "models"},
     "__main__": {"cli"},
 }
 
@@ -48,6 +49,7 @@ HEAVY = {
     "modelscope_hub",
     "opentelemetry",
     "prometheus_client",
+    "prompt_toolkit",
     "torch",
     "vllm",
     "xllamacpp",
