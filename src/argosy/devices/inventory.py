@@ -22,6 +22,7 @@ class Inventory:
     memory_bytes: int  # what a container or a cgroup leaves us of it
     free_bytes: int
     devices: tuple[Device, ...] = ()
+    has_gpu: bool = False  # also one that no source sees
     why_no_gpu: str = ""
     simulated: bool = False
 
@@ -50,6 +51,7 @@ class Machine:
             memory_bytes=memory,
             free_bytes=min(memory, machine.available_memory_bytes()),
             devices=found.devices,
+            has_gpu=bool(found.devices) or (told is None and machine.has_gpu()),
             why_no_gpu=found.why_none,
             simulated=told is not None,
         )
