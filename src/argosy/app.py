@@ -24,14 +24,12 @@ from argosy.protocol.admin import FleetTable
 from argosy.state import FleetFolder
 
 if TYPE_CHECKING:
-    from argosy.config.schema import Deployment, Fleet
+    from argosy.config.schema import Fleet
     from argosy.fleet.controller import Controller
     from argosy.gateway.app import Gateway
     from argosy.gateway.call import Call, Visit
     from argosy.gateway.keys import ClientKeys
     from argosy.processes.identity import ProcessIdentity
-    from argosy.protocol.plan import DevicesReport, FleetPlan
-    from argosy.protocol.replica import AssignedDevice
     from argosy.telemetry.logging import LogFormat
     from argosy.telemetry.otlp import Otlp
 
@@ -364,7 +362,6 @@ def run_controller(folder: FleetFolder, environment: Environment) -> int:
 async def _control(folder: FleetFolder, environment: Environment, owner: ProcessIdentity | None) -> int:
     from argosy.config.needs import Needs  # noqa: PLC0415
     from argosy.devices.inventory import Machine  # noqa: PLC0415
-    from argosy.engines.measured import Footprints  # noqa: PLC0415
     from argosy.fleet.api import FleetListener, controller_app  # noqa: PLC0415
     from argosy.fleet.controller import Controller  # noqa: PLC0415
     from argosy.fleet.gateway_process import GatewayProcess  # noqa: PLC0415
@@ -400,7 +397,7 @@ async def _control(folder: FleetFolder, environment: Environment, owner: Process
     controller = Controller(
         folder,
         launcher=LocalLauncher(folder, env=variables, machine=Machine.of(environment.devices, environment.variables)),
-        needs=Needs(environment.cache, Footprints(folder.footprints)).of_fleet,
+        needs=Needs(environment.cache, folder.footprints).of_fleet,
         gateway=GatewayProcess(folder, client=client, admin_key=admin_key, changed=changed.set, env=variables),
         desired=desired,
         before=fleet_of(before, folder) if before is not None else None,
@@ -438,65 +435,6 @@ async def _end_with(owner: ProcessIdentity, controller: Controller) -> None:
 
     await wait_exit(owner)
     controller.down(now=True)
-
-
-async def forecast_of(fleet: Fleet, folder: FleetFolder, environment: Environment) -> FleetPlan:
-    """What `argosy up` would do with it now. Raises InputError."""
-    from argosy.config.needs import Needs  # noqa: PLC0415
-    from argosy.devices.inventory import Machine  # noqa: PLC0415
-    from argosy.engines.measured import Footprints  # noqa: PLC0415
-    from argosy.fleet.forecast import forecast  # noqa: PLC0415
-    from argosy.fleet.local import LocalLauncher  # noqa: PLC0415
-    from argosy.fleet.observer import desired_of  # noqa: PLC0415
-    from argosy.fleet.planner import placement_of, plan  # noqa: PLC0415
-
-    launcher = LocalLauncher(folder, machine=Machine.of(environment.devices, environment.variables))
-    try:
-        launched, nodes = {each.id: each for each in await launcher.list()}, await launcher.nodes()
-    finally:
-        await launcher.close()
-    before = desired_of(folder)
-    restarts = before.restarts if before is not None else {}
-    needs = Needs(environment.cache, Footprints(folder.footprints)).of_fleet(fleet, any(node.devices for node in nodes))
-    placement = placement_of(fleet, (), launched, nodes=nodes, needs=needs, restarts=restarts)
-    current = {each.id: each.spec for each in launched.values()}
-    specs = plan(fleet, (), current, placement=placement, gateways=[], revision=0, restarts=restarts)
-    return forecast(fleet, nodes, placement, specs, launched)
-
-
-def place_by_hand(
-    replica: str, name: str, deployment: Deployment, environment: Environment
-) -> tuple[AssignedDevice, ...] | None:
-    """GPUs for a replica that no controller plans. Raises InputError where it has no place."""
-    from argosy.config.needs import Needs  # noqa: PLC0415
-    from argosy.config.schema import Budget  # noqa: PLC0415
-    from argosy.devices.inventory import Machine  # noqa: PLC0415
-    from argosy.engines.measured import Footprints  # noqa: PLC0415
-    from argosy.fleet.claims import claimed_by_others  # noqa: PLC0415
-    from argosy.fleet.launcher import NodeInfo  # noqa: PLC0415
-    from argosy.fleet.placement import place  # noqa: PLC0415
-    from argosy.fleet.wishes import wishes  # noqa: PLC0415
-    from argosy.state import Home  # noqa: PLC0415
-
-    folder = Home(environment.home).fleet("joined")  # of nobody's: all fleets are others
-    seen = Machine.of(environment.devices, environment.variables).look()
-    needs = Needs(environment.cache, Footprints(folder.footprints)).of(name, deployment, gpus=bool(seen.devices))
-    asked = list(wishes(name, deployment, {replica: 0}, needs, {}))
-    placement = place(asked, [NodeInfo.of(seen, claimed_by_others(folder))], Budget())
-    if replica in placement.refused:
-        raise InputError(f"this machine has no place for it: {placement.refused[replica]}")
-    return placement.places[replica].devices
-
-
-def devices_report(environment: Environment) -> DevicesReport:
-    """What this machine has for replicas, and who uses it. Raises InputError."""
-    from argosy.devices.inventory import Machine  # noqa: PLC0415
-    from argosy.engines.machine import available_memory_bytes  # noqa: PLC0415
-    from argosy.fleet.tenants import tenants  # noqa: PLC0415
-    from argosy.state import Home  # noqa: PLC0415
-
-    seen = Machine.of(environment.devices, environment.variables).look()
-    return tenants(seen, Home(environment.home).fleets(), free_bytes=available_memory_bytes())
 
 
 def run_worker(spec_path: Path, environment: Environment, *, log: Path | None = None) -> int:

@@ -86,9 +86,10 @@ def _run(
     import shutil
     import time
 
-    from argosy.app import place_by_hand, run_worker
+    from argosy.app import run_worker
     from argosy.config.load import deployment_record
     from argosy.config.schema import Fleet
+    from argosy.fleet.outlook import place_by_hand
     from argosy.fleet.planner import config_of
     from argosy.processes.identity import ProcessIdentity
     from argosy.protocol.replica import ReplicaSpec

@@ -23,7 +23,7 @@ from pydantic import ValidationError
 
 from argosy.config.environment import Environment
 from argosy.config.schema import Deployment
-from argosy.devices.inventory import Machine
+from argosy.devices.nvml import Nvml
 from argosy.engines.measured import Footprints
 from argosy.errors import BuildError, EngineError, InputError, SourceError
 from argosy.processes.restarts import STARTS_IN_WINDOW, RestartHistory
@@ -123,7 +123,7 @@ class Worker:
             Footprints(folder.footprints),
             self._deployment,
             spec.devices,
-            Machine.of(environment.devices, environment.variables).source,
+            Nvml(),
         )
         self._courier = LogCourier(client=client, join_token=join_token, replica=spec.id, file=self._log_file)
         self._client = client
