@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import random
 import signal
 import socket
@@ -23,7 +24,7 @@ from argosy.protocol.admin import FleetTable
 from argosy.state import FleetFolder
 
 if TYPE_CHECKING:
-    from argosy.config.schema import Fleet
+    from argosy.config.schema import FastChat, Fleet
     from argosy.gateway.app import Gateway
     from argosy.gateway.call import Call, Visit
     from argosy.gateway.keys import ClientKeys
@@ -44,6 +45,7 @@ class GatewaySettings:
     cors_origins: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
     log_format: LogFormat = "text"
+    fastchat: FastChat | None = None  # a listener that this gateway keeps itself, where no controller does
     tls: tuple[str, str] | None = None  # certificate and key, PEM files; None: plain HTTP
 
 
@@ -235,6 +237,8 @@ async def _serve_gateway(
             beside.append(together.create_task(KeyWatch(keys, gateway.gatekeeper.take).run()))
             if log is not None:
                 beside.append(together.create_task(RotatingLog(log).keep_small()))
+            if settings.fastchat is not None:
+                beside.append(together.create_task(_keep_companion(folder, settings.fastchat, environment)))
             await serve(gateway, listener, settings.grace_seconds, lambda: on_listening(address), tls=tls)
             for task in beside:
                 task.cancel()
@@ -243,6 +247,18 @@ async def _serve_gateway(
         access_log.flush()
         _forget_own_record(folder, record)
     return 0
+
+
+async def _keep_companion(folder: FleetFolder, settings: FastChat, environment: Environment) -> None:
+    from argosy.fleet.companion import LOOK_SECONDS, Companion  # noqa: PLC0415
+
+    companion = Companion(folder, env=environment.variables, owner=os.getpid())
+    try:
+        while True:
+            companion.keep(settings, time.monotonic())
+            await asyncio.sleep(LOOK_SECONDS)
+    finally:
+        await companion.end()
 
 
 def make_client_key(fleet: Fleet, folder: FleetFolder, environment: Environment) -> str | None:
@@ -318,6 +334,7 @@ def run_controller(folder: FleetFolder, environment: Environment) -> int:
 
 async def _control(folder: FleetFolder, environment: Environment) -> int:
     from argosy.fleet.api import FleetListener, controller_app  # noqa: PLC0415
+    from argosy.fleet.companion import Companion  # noqa: PLC0415
     from argosy.fleet.controller import Controller  # noqa: PLC0415
     from argosy.fleet.gateway_process import GatewayProcess  # noqa: PLC0415
     from argosy.fleet.local import LocalLauncher  # noqa: PLC0415
@@ -353,6 +370,7 @@ async def _control(folder: FleetFolder, environment: Environment) -> int:
         folder,
         launcher=LocalLauncher(folder, env=variables),
         gateway=GatewayProcess(folder, client=client, admin_key=admin_key, changed=changed.set, env=variables),
+        companion=Companion(folder, env=variables),
         desired=desired,
         before=fleet_of(before, folder) if before is not None else None,
         address=listener.address,
@@ -392,3 +410,21 @@ def run_worker(spec_path: Path, environment: Environment, *, log: Path | None = 
     logging.configure(log)
     spec, folder = main.read_spec(spec_path)
     return asyncio.run(main.run(spec, folder, environment))
+
+
+def run_fastchat(folder: FleetFolder, settings: FastChat, environment: Environment, *, owner: int | None) -> int:
+    """The listener for old FastChat processes, until SIGTERM, SIGINT or the end of the process `owner`. Returns the
+    exit code.
+
+    Raises InputError when its address cannot be had, or the fleet has no join token.
+    """
+    from argosy.fastchat import main  # noqa: PLC0415
+    from argosy.processes.identity import ProcessIdentity  # noqa: PLC0415
+    from argosy.telemetry import logging  # noqa: PLC0415
+
+    logging.configure()
+    try:
+        who = ProcessIdentity.of(owner) if owner is not None else None
+    except ProcessLookupError:
+        return 0  # it ended before we began
+    return asyncio.run(main.run(folder, settings, environment, who))

@@ -18,6 +18,7 @@ from argosy.config.environment import Environment
 from argosy.config.faults import Finding, findings, none_of
 from argosy.config.schema import (
     Deployment,
+    FastChat,
     Fleet,
     Gateway,
     Timeouts,
@@ -134,7 +135,7 @@ def _without_nothing(data: Any, model: type[BaseModel]) -> Any:
     """A field with nothing behind it (its lines are comments) is left out; in a typing error it stays and is told."""
     if not isinstance(data, dict):
         return data
-    parts: dict[str, type[BaseModel]] = {"gateway": Gateway, "timeouts": Timeouts}
+    parts: dict[str, type[BaseModel]] = {"gateway": Gateway, "fastchat": FastChat, "timeouts": Timeouts}
     kept = {}
     for field, value in data.items():
         if value is None and field in model.model_fields:

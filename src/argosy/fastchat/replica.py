@@ -85,7 +85,8 @@ class OldReplica:
             ),
         )
         self._courier = LogCourier(client=client, join_token=join_token, replica=self.id, file=folder.log(LOG_NAME))
-        self._listeners = Listeners(client, lambda: None)  # the listener joins gateways of this machine alone
+        # The gateway is on this machine: nobody needs a way from another one.
+        self._listeners = Listeners(client, lambda: None, replica=self.id, join_token=join_token)
         self._announcer = Announcer(
             client=client,
             join_token=join_token,

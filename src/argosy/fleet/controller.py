@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from argosy.config.schema import Fleet
 from argosy.errors import ArgosyError, UnavailableError
 from argosy.fleet.address import is_for_all
+from argosy.fleet.companion import Companion
 from argosy.fleet.desired import Desired
 from argosy.fleet.gateway_process import GatewayProcess
 from argosy.fleet.launcher import LaunchedReplica, Launcher
@@ -42,6 +43,7 @@ class Controller:
         *,
         launcher: Launcher,
         gateway: GatewayProcess,
+        companion: Companion,
         desired: DesiredState,
         before: Fleet | None,
         address: str,
@@ -55,6 +57,7 @@ class Controller:
         self._folder = folder
         self._launcher = launcher
         self._gateway = gateway
+        self._companion = companion
         self._address = address
         self._own = own
         self._changed = changed
@@ -154,6 +157,7 @@ class Controller:
         now, desired = self._clock(), self._desired
         settings = None if desired.gateway_stopped else desired.fleet.gateway
         self._gateway.keep(settings, now, grace_seconds=desired.fleet.grace)
+        self._companion.keep(desired.fleet.fastchat, now)
         await self._look()
         specs = plan(
             desired.fleet,
@@ -252,6 +256,7 @@ class Controller:
             absences={replica: ending or upkeep.absence for replica, upkeep in self._upkeeps.items()},
             gateways=[self._gateway.report(going_down=self._ending.is_set())],
             controller=self._own,
+            fastchat=self._companion.report(),
             views=self._gateway.views,
             waiting=self._gateway.waiting,
         )
