@@ -13,10 +13,10 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from argosy.config.environment import Environment
 from argosy.errors import InputError
@@ -28,7 +28,11 @@ if TYPE_CHECKING:
     from argosy.gateway.app import Gateway
     from argosy.gateway.call import Call, Visit
     from argosy.gateway.keys import ClientKeys
+    from argosy.protocol.replica import ReplicaSpec
     from argosy.telemetry.logging import LogFormat
+    from argosy.wire.client import Client
+    from argosy.worker.listener import Target
+    from argosy.worker.main import Beside
 
 
 @dataclass(frozen=True)
@@ -409,7 +413,26 @@ def run_worker(spec_path: Path, environment: Environment, *, log: Path | None = 
 
     logging.configure(log)
     spec, folder = main.read_spec(spec_path)
-    return asyncio.run(main.run(spec, folder, environment))
+    return asyncio.run(main.run(spec, folder, environment, _fastchat_registration(spec)))
+
+
+def _fastchat_registration(spec: ReplicaSpec) -> Callable[[Client, str], Beside] | None:
+    """What makes a worker's registration at an old FastChat controller; None where it has none."""
+    settings = spec.fastchat
+    if settings is None:
+        return None
+    from argosy.fastchat.registration import Registration  # noqa: PLC0415
+
+    def beside_of(client: Client, join_token: str) -> Beside:
+        names = [spec.deployment.name, *spec.deployment.aliases]
+        secret = f"{join_token} {spec.deployment.name}"
+
+        def beside(target: Callable[[], Target | None]) -> Coroutine[Any, Any, None]:
+            return Registration(settings, names=names, secret=secret, client=client, target=target).run()
+
+        return beside
+
+    return beside_of
 
 
 def run_fastchat(folder: FleetFolder, settings: FastChat, environment: Environment, *, owner: int | None) -> int:
