@@ -97,6 +97,7 @@ def _run(
     import time
 
     from argosy.app import run_worker
+    from argosy.cli.fleets import fleet_folder
     from argosy.config.load import deployment_record
     from argosy.config.schema import Fleet
     from argosy.fleet.planner import config_of
@@ -105,7 +106,11 @@ def _run(
     from argosy.state import ProcessRecord, write_json
 
     name, deployment = _deployment(name, config, environment)
-    folder, token = _folder_and_token(gateways, token_file, environment)
+    if gateways or old is None:
+        folder, token = _folder_and_token(gateways, token_file, environment)
+    else:  # nobody hears its heartbeats: its engine's key is made of a secret of its own
+        folder = fleet_folder(environment, f"joined-{_known_by([old.controller])}")
+        token = folder.make_secret("join_token")
     replica = f"{name}.{secrets.token_hex(3)}"
     files = folder.replica(replica)
     write_json(
@@ -124,10 +129,8 @@ def _run(
     write_json(files.process, ProcessRecord(identity=ProcessIdentity.own()))  # `argosy stop` finds it by this
     log = folder.log(replica)
     log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    print(
-        f"worker {replica}: joining {', '.join([*gateways, *([old.controller] if old else [])])} (its log: {log})",
-        flush=True,
-    )
+    joined = [*gateways, *([old.controller] if old else [])]
+    print(f"worker {replica}: joining {', '.join(joined)} (its log: {log})", flush=True)
     try:
         return run_worker(files.spec, dataclasses.replace(environment, join_token=token), log=log)
     finally:
@@ -156,8 +159,6 @@ def _folder_and_token(
     gateways: list[str], token_file: Path | None, environment: Environment
 ) -> tuple[FleetFolder, str]:
     """Where this replica's state lies, and what signs its heartbeats. Raises InputError without a token."""
-    import hashlib
-
     from argosy.cli.fleets import fleet_folder, read_secret
     from argosy.errors import InputError
 
@@ -169,8 +170,13 @@ def _folder_and_token(
             f"no join token for {' '.join(gateways)}: give --join-token-file or ARGOSY_JOIN_TOKEN (the gateway's"
             " machine has it: `argosy gateway` says in which file)"
         )
-    known_by = hashlib.sha256(" ".join(sorted(gateways)).encode()).hexdigest()[:8]
-    return folder or fleet_folder(environment, f"joined-{known_by}"), token
+    return folder or fleet_folder(environment, f"joined-{_known_by(gateways)}"), token
+
+
+def _known_by(urls: list[str]) -> str:
+    import hashlib
+
+    return hashlib.sha256(" ".join(sorted(urls)).encode()).hexdigest()[:8]
 
 
 def _local_fleet(gateways: list[str], environment: Environment) -> FleetFolder | None:

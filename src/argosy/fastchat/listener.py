@@ -120,10 +120,10 @@ class Listener:
         try:
             status = await OldWorker(self._client, known.url).status(_PROBE_SECONDS)
         except UpstreamError as error:
-            self._roll.seen(known.name, str(error), gone=isinstance(error, ConnectError))
+            self._roll.seen(known.name, str(error), self._clock(), gone=isinstance(error, ConnectError))
         else:
             known.models = status.model_names
-            self._roll.seen(known.name, None, queue_length=status.queue_length)
+            self._roll.seen(known.name, None, self._clock(), queue_length=status.queue_length)
 
     def _settle(self) -> None:
         """Replicas for what answers or has answered, none for who was struck off."""

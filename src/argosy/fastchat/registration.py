@@ -96,14 +96,12 @@ class Registration:
             seconds=_ASK_SECONDS,
         )
         if answer.status != 200:
-            raise UpstreamError(
-                f"{self._controller} answered {path} with status {answer.status}: {answer.body[:200]!r}"
-            )
+            raise UpstreamError(f"{self._controller} answered {path} with {answer.status}: {answer.body[:200]!r}")
         try:
             return msgspec.json.decode(answer.body)
         except msgspec.DecodeError:
             raise UpstreamError(
-                f"{self._controller} answered {path} with no JSON: is it a FastChat controller?"
+                f"{self._controller} answered {path} with no JSON: is it FastChat's controller?"
             ) from None
 
 

@@ -52,7 +52,9 @@ class Roll:
         found.heard_at, found.queue_length = now, queue_length
         return True
 
-    def seen(self, name: str, fault: str | None, *, gone: bool = False, queue_length: int | None = None) -> None:
+    def seen(
+        self, name: str, fault: str | None, now: float, *, gone: bool = False, queue_length: int | None = None
+    ) -> None:
         """What a probe found: None is well. `gone`: nobody listens there, which needs no second look."""
         found = self._entries.get(name)
         if found is None:
@@ -60,6 +62,8 @@ class Roll:
         if fault is None:
             found.answers, found.silent, found.reason = True, 0, ""
             found.queue_length = found.queue_length if queue_length is None else queue_length
+            if not found.check_heart_beat:  # nobody promised to send any
+                found.heard_at = now
             return
         found.silent += 1
         found.reason = fault
@@ -67,13 +71,8 @@ class Roll:
             found.answers = False
 
     def strike_off(self, now: float) -> list[Registration]:
-        """Takes out and returns those that have not been heard for too long, and that do not answer where nobody
-        promised heartbeats."""
-        expired = [
-            each
-            for each in self._entries.values()
-            if now - each.heard_at > HEARTBEAT_EXPIRATION_SECONDS and (each.check_heart_beat or not each.answers)
-        ]
+        """Takes out and returns those that have not been heard for too long."""
+        expired = [each for each in self._entries.values() if now - each.heard_at > HEARTBEAT_EXPIRATION_SECONDS]
         for each in expired:
             del self._entries[each.name]
         return expired
