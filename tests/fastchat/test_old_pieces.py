@@ -79,7 +79,7 @@ def test_an_old_worker_is_chatted_with_through_our_door(argosy: Argosy, old: Old
         # A dead worker is out long before its heartbeats are missed.
         running.kill()
         killed = time.monotonic()
-        until(lambda: not argosy.replicas_now()[_replica(argosy)]["state"] == "ready", seconds=10)
+        until(lambda: argosy.replicas_now()[_replica(argosy)]["state"] != "ready", seconds=10)
         assert time.monotonic() - killed < 10
 
 
