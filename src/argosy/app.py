@@ -9,6 +9,7 @@ import asyncio
 import gc
 import os
 import random
+import shutil
 import signal
 import socket
 import sys
@@ -16,7 +17,7 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from argosy.config.environment import Environment
 from argosy.errors import InputError
@@ -25,11 +26,14 @@ from argosy.state import FleetFolder
 
 if TYPE_CHECKING:
     from argosy.config.schema import FastChat, Fleet
+    from argosy.fleet.controller import Controller
     from argosy.gateway.app import Gateway
     from argosy.gateway.call import Call, Visit
     from argosy.gateway.keys import ClientKeys
+    from argosy.processes.identity import ProcessIdentity
     from argosy.protocol.replica import ReplicaSpec
     from argosy.telemetry.logging import LogFormat
+    from argosy.telemetry.otlp import Otlp
     from argosy.wire.client import Client
     from argosy.worker.listener import Target
     from argosy.worker.main import Beside
@@ -51,6 +55,7 @@ class GatewaySettings:
     log_format: LogFormat = "text"
     fastchat: FastChat | None = None  # a listener that this gateway keeps itself, where no controller does
     tls: tuple[str, str] | None = None  # certificate and key, PEM files; None: plain HTTP
+    telemetry: Literal["otlp"] | None = None
 
 
 @dataclass(frozen=True)
@@ -97,9 +102,12 @@ def compose_gateway(
     draw: Callable[[], float] = random.random,
     comment_seconds: float = 15.0,
     batch: int = 64,
+    otlp: Otlp | None = None,
 ) -> Gateway:
     """The gateway's objects; call it where its event loop runs. `variables`: for remotes' keys and proxies.
     `comment_seconds`: between two signs of life for a stream that waits. `batch`: ended calls that are counted at once.
+
+    `otlp`: where spans and metrics go, if anywhere.
 
     `on_end` gets every call when it is over and counted, `on_visit` every other request, `on_table` every new table of
     the fleet.
@@ -109,8 +117,10 @@ def compose_gateway(
     from argosy.gateway.answers import Answers  # noqa: PLC0415
     from argosy.gateway.app import Gateway  # noqa: PLC0415
     from argosy.gateway.auth import Gatekeeper  # noqa: PLC0415
+    from argosy.gateway.callers import Callers  # noqa: PLC0415
     from argosy.gateway.client_address import ClientAddresses  # noqa: PLC0415
     from argosy.gateway.cors import Cors  # noqa: PLC0415
+    from argosy.gateway.embedding_batches import EmbeddingBatches  # noqa: PLC0415
     from argosy.gateway.joining import Joining  # noqa: PLC0415
     from argosy.gateway.ledger import Ledger  # noqa: PLC0415
     from argosy.gateway.metrics import MetricsSurface  # noqa: PLC0415
@@ -121,6 +131,7 @@ def compose_gateway(
     from argosy.gateway.request_metrics import RequestMetrics  # noqa: PLC0415
     from argosy.gateway.throughput import Throughput  # noqa: PLC0415
     from argosy.gateway.time_limits import TimeKeeper  # noqa: PLC0415
+    from argosy.gateway.token_check import TokenCheck  # noqa: PLC0415
     from argosy.gateway.upstreams import Upstreams  # noqa: PLC0415
     from argosy.registry.registry import Registry  # noqa: PLC0415
     from argosy.wire.client import Client  # noqa: PLC0415
@@ -138,6 +149,17 @@ def compose_gateway(
     requests = RequestMetrics()
 
     readers = [throughput.ended, requests.ended, on_end]
+    trace = None
+    if otlp is not None and otlp.spans is not None:
+        from argosy.gateway.spans import Spans  # noqa: PLC0415
+
+        spans = Spans(otlp.spans, otlp.sampler, otlp.resource, clock)
+        trace = spans.begin
+        readers.append(spans.ended)
+    if otlp is not None and otlp.meter is not None:
+        from argosy.gateway.gen_ai_metrics import GenAiMetrics  # noqa: PLC0415
+
+        readers.append(GenAiMetrics(otlp.meter).ended)
     ledger = Ledger(asyncio.get_running_loop(), readers, batch=batch)
 
     def rates() -> Mapping[str, float]:
@@ -148,26 +170,31 @@ def compose_gateway(
     registry.apply_table(settings.table, clock())
     dispatcher = Dispatcher(registry, clock=clock, draw=draw)
     upstreams = Upstreams(secrets.join_token, variables)
+    relay = Relay(
+        registry,
+        dispatcher,
+        upstreams,
+        Answers(clock, throughput.streamed),
+        clock=clock,
+        time_keeper=TimeKeeper(asyncio.get_running_loop()),
+    )
+    surface = OpenAISurface(
+        registry,
+        relay,
+        EmbeddingBatches(relay, clock),
+        gatekeeper,
+        addresses,
+        max_body_bytes=settings.max_body_bytes,
+        comment_seconds=comment_seconds,
+        clock=clock,
+        on_end=ledger.ended,
+        trace=trace,
+    )
+    callers = Callers(gatekeeper, addresses)
     client = Client()
     return Gateway(
         registry=registry,
-        surface=OpenAISurface(
-            registry,
-            Relay(
-                registry,
-                dispatcher,
-                upstreams,
-                Answers(clock, throughput.streamed),
-                clock=clock,
-                time_keeper=TimeKeeper(asyncio.get_running_loop()),
-            ),
-            gatekeeper,
-            addresses,
-            max_body_bytes=settings.max_body_bytes,
-            comment_seconds=comment_seconds,
-            clock=clock,
-            on_end=ledger.ended,
-        ),
+        surface=surface,
         fleet=FleetSurface(
             registry=registry,
             dispatcher=dispatcher,
@@ -180,6 +207,7 @@ def compose_gateway(
             on_table=on_table,
             rates=rates,
         ),
+        token_check=TokenCheck(registry, relay, upstreams, clock, callers=callers, unknown=surface.unknown),
         metrics=MetricsSurface(
             registry=registry, dispatcher=dispatcher, ledger=ledger, requests=requests, gatekeeper=gatekeeper
         ),
@@ -187,7 +215,7 @@ def compose_gateway(
         gatekeeper=gatekeeper,
         upstreams=upstreams,
         prober=Prober(registry, upstreams, clock),
-        addresses=addresses,
+        callers=callers,
         cors=Cors(settings.cors_origins) if settings.cors_origins else None,
         clock=clock,
         on_visit=on_visit,
@@ -216,6 +244,11 @@ async def _serve_gateway(
         join_token=environment.join_token or folder.make_secret("join_token"),
     )
     access_log = AccessLog(sys.stdout, settings.log_format)
+    otlp = None
+    if settings.telemetry is not None:
+        from argosy.telemetry.otlp import Otlp  # noqa: PLC0415
+
+        otlp = Otlp(environment.variables)
     gateway = compose_gateway(
         settings,
         secrets,
@@ -223,6 +256,7 @@ async def _serve_gateway(
         on_end=access_log.write,
         on_visit=access_log.write,
         on_table=lambda table: write_json(folder.table, table),
+        otlp=otlp,
     )
     tls = server_context(*settings.tls) if settings.tls is not None else None
     address = address_of(listener, "https" if tls is not None else "http")
@@ -249,6 +283,8 @@ async def _serve_gateway(
     finally:
         gateway.ledger.settle()
         access_log.flush()
+        if otlp is not None:
+            otlp.close()
         _forget_own_record(folder, record)
     return 0
 
@@ -297,6 +333,7 @@ def gateway_settings(fleet: Fleet, folder: FleetFolder, environment: Environment
         trusted_proxies=settings.trusted_proxies,
         log_format=settings.log_format,
         tls=(settings.tls_certificate, settings.tls_key) if settings.tls_certificate and settings.tls_key else None,
+        telemetry=settings.telemetry,
     )
 
 
@@ -326,17 +363,23 @@ def run_controller(folder: FleetFolder, environment: Environment) -> int:
     """Keeps a fleet as it is wanted, until it is taken down. Returns the exit code.
 
     Wants what `request.json` asks for, else what an earlier controller wanted. Raises InputError when there is neither,
-    or when the fleet has a controller already.
+    or when the fleet has a controller already. A fleet with an owner goes with it, and its folder too.
     """
     from argosy.fleet.lock import only_controller  # noqa: PLC0415
+    from argosy.processes.identity import ProcessIdentity  # noqa: PLC0415
+    from argosy.state import read_json  # noqa: PLC0415
     from argosy.telemetry import logging  # noqa: PLC0415
 
     logging.configure()
+    owner = read_json(folder.owner, ProcessIdentity)
     with only_controller(folder):
-        return asyncio.run(_control(folder, environment))
+        code = asyncio.run(_control(folder, environment, owner))
+        if owner is not None:
+            shutil.rmtree(folder.root, ignore_errors=True)
+    return code
 
 
-async def _control(folder: FleetFolder, environment: Environment) -> int:
+async def _control(folder: FleetFolder, environment: Environment, owner: ProcessIdentity | None) -> int:
     from argosy.fleet.api import FleetListener, controller_app  # noqa: PLC0415
     from argosy.fleet.companion import Companion  # noqa: PLC0415
     from argosy.fleet.controller import Controller  # noqa: PLC0415
@@ -392,14 +435,25 @@ async def _control(folder: FleetFolder, environment: Environment) -> int:
         # A controller whose surface is gone hears nobody any more: it ends, its trace in the log; what runs keeps on.
         async with asyncio.TaskGroup() as together:
             together.create_task(listener.serve_app(surface))
-            rotating = together.create_task(RotatingLog(folder.log("controller")).keep_small())
+            beside = [together.create_task(RotatingLog(folder.log("controller")).keep_small())]
+            if owner is not None:
+                beside.append(together.create_task(_end_with(owner, controller)))
             await controller.run()
             listener.should_exit = True
-            rotating.cancel()
+            for task in beside:
+                task.cancel()
     finally:
         await client.close()
         folder.controller.unlink(missing_ok=True)
     return 0
+
+
+async def _end_with(owner: ProcessIdentity, controller: Controller) -> None:
+    """A fleet that one command started for itself: however that ended, nobody is left who waits for an answer."""
+    from argosy.fleet.exits import wait_exit  # noqa: PLC0415
+
+    await wait_exit(owner)
+    controller.down(now=True)
 
 
 def run_worker(spec_path: Path, environment: Environment, *, log: Path | None = None) -> int:

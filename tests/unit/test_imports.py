@@ -26,16 +26,19 @@ ARROWS = {
     "fleet": {"config"},
     "worker": {"engines", "models", "config"},
     "fastchat": {"worker", "config"},
+    "chat": set[str](),
     "app": {"gateway", "fleet", "worker", "fastchat", "dispatch", "registry", "config", "engines", "models"},
     "doctor": {"config", "engines", "fleet", "gateway", "models"},
-    "cli": {"app", "doctor", "fleet", "config", "models"},
+    "cli": {"app", "chat", "doctor", "fleet", "config", "models"},
     "__main__": {"cli"},
 }
 
 HEAVY = {
     "huggingface_hub",
     "modelscope_hub",
+    "opentelemetry",
     "prometheus_client",
+    "prompt_toolkit",
     "torch",
     "vllm",
     "xllamacpp",

@@ -7,6 +7,7 @@ import json
 import sys
 from typing import Annotated, Any, Literal
 
+import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
 from argosy.config.schema import Deployment
@@ -39,7 +40,12 @@ _TRAITS = EngineTraits(
     ignores=(
         *("functions", "audio", "web_search_options"),
         *("best_of", "echo", "suffix", "logprobs: 0", "dimensions"),
+        # Of /v1/responses and /v1/messages. Of a chat the gateway makes what binds_answers says.
+        *("tool_choice: forced", "text.format", "output_config.format"),
+        *("background", "conversation", "prompt", "mcp_servers"),
     ),
+    # It takes any number, but all of its slots are then taken until the last is done.
+    most_inputs=32,
     too_long="is too large to process",
 )
 _GENERATES = (CHAT, COMPLETIONS, RESPONSES, MESSAGES, COUNT_TOKENS, TOKENIZE, DETOKENIZE)
@@ -126,7 +132,9 @@ class LlamaCpp:
 
     def capabilities(self, deployment: Deployment) -> Capabilities:
         paths = _EMBEDS if deployment.task == "embed" else _GENERATES
-        return Capabilities(paths, _options(deployment).slots, _TRAITS)
+        options = _options(deployment)
+        # It tells a context that is rounded up, but takes no embedding's input that is longer than was asked for.
+        return Capabilities(paths, options.slots, msgspec.structs.replace(_TRAITS, context=options.context))
 
     def memory(self, context: EngineContext) -> MemoryNeed | None:
         options = _options(context.deployment)

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from argosy.errors import BadRequestError, NotFoundError
-from argosy.protocol.peek import Peek
+from argosy.protocol.peek_base import Peek
 from argosy.protocol.replica import ReplicaStatus
 from argosy.registry.records import Deployment
 
 _WITH_VALUES = {
     "tool_choice": "other than 'auto' or 'none'",
+    "tool_choice: forced": "other than 'auto' or 'none'",
+    "text.format": "other than 'text'",
     "parallel_tool_calls": "false",
     "response_format": "other than 'text'",
     "best_of": "above 'n'",
