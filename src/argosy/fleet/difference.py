@@ -37,6 +37,8 @@ def changes(before: Desired, after: Fleet) -> list[Change]:
         found.append(Change("grace", "changed without a restart", f"{old.grace:g} → {after.grace:g}"))
     if details := list(_details(_dump(old.budget), _dump(after.budget))):
         found.append(Change("budget", "changed without a restart", ", ".join(details)))
+    if old.fastchat != after.fastchat:
+        found.append(Change("fastchat", "changed, no engine restarts" if after.fastchat else "removed"))
     found += [Change(name, "removed") for name in old.deployments if name not in after.deployments]
     for name, deployment in after.deployments.items():
         if name not in old.deployments:
