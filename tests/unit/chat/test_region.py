@@ -63,7 +63,7 @@ line = st.text(alphabet="ab你 ", max_size=5).map(str.rstrip)
 lines = st.lists(line, max_size=8)
 
 
-@settings(max_examples=60, deadline=None)  # a busy machine is no fault
+@settings(max_examples=30, deadline=None)  # a busy machine is no fault
 @given(st.lists(st.tuples(lines, lines), max_size=6))
 def test_finished_lines_stay_in_their_order_whatever_is_drawn_below(steps: list[tuple[list[str], list[str]]]) -> None:
     screen = Screen()
