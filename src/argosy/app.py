@@ -23,11 +23,21 @@ from argosy.protocol.admin import FleetTable
 from argosy.state import FleetFolder
 
 if TYPE_CHECKING:
-    from argosy.config.schema import Fleet
+    from argosy.config.schema import Arena, Fleet
     from argosy.gateway.app import Gateway
+    from argosy.gateway.arena import OpenArena
     from argosy.gateway.call import Call, Visit
     from argosy.gateway.keys import ClientKeys
     from argosy.telemetry.logging import LogFormat
+
+
+@dataclass(frozen=True)
+class ArenaSettings:
+    """`database`: a file or a URL; `sources`: by deployment, where its weights come from."""
+
+    wanted: Arena
+    database: str = field(repr=False)
+    sources: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -45,6 +55,7 @@ class GatewaySettings:
     trusted_proxies: tuple[str, ...] = ()
     log_format: LogFormat = "text"
     tls: tuple[str, str] | None = None  # certificate and key, PEM files; None: plain HTTP
+    arena: ArenaSettings | None = None
 
 
 @dataclass(frozen=True)
@@ -102,6 +113,7 @@ def compose_gateway(
     from argosy.gateway.admin import FleetSurface  # noqa: PLC0415
     from argosy.gateway.answers import Answers  # noqa: PLC0415
     from argosy.gateway.app import Gateway  # noqa: PLC0415
+    from argosy.gateway.arena import ArenaSurface  # noqa: PLC0415
     from argosy.gateway.auth import Gatekeeper  # noqa: PLC0415
     from argosy.gateway.client_address import ClientAddresses  # noqa: PLC0415
     from argosy.gateway.cors import Cors  # noqa: PLC0415
@@ -141,25 +153,27 @@ def compose_gateway(
     registry.apply_table(settings.table, clock())
     dispatcher = Dispatcher(registry, clock=clock, draw=draw)
     upstreams = Upstreams(secrets.join_token, variables)
+    surface = OpenAISurface(
+        registry,
+        Relay(
+            registry,
+            dispatcher,
+            upstreams,
+            Answers(clock, throughput.streamed),
+            clock=clock,
+            time_keeper=TimeKeeper(asyncio.get_running_loop()),
+        ),
+        gatekeeper,
+        addresses,
+        max_body_bytes=settings.max_body_bytes,
+        comment_seconds=comment_seconds,
+        clock=clock,
+        on_end=ledger.ended,
+    )
+    arena, why_no_arena = _open_arena(settings.arena, clock)
     return Gateway(
         registry=registry,
-        surface=OpenAISurface(
-            registry,
-            Relay(
-                registry,
-                dispatcher,
-                upstreams,
-                Answers(clock, throughput.streamed),
-                clock=clock,
-                time_keeper=TimeKeeper(asyncio.get_running_loop()),
-            ),
-            gatekeeper,
-            addresses,
-            max_body_bytes=settings.max_body_bytes,
-            comment_seconds=comment_seconds,
-            clock=clock,
-            on_end=ledger.ended,
-        ),
+        surface=surface,
         fleet=FleetSurface(
             registry=registry,
             dispatcher=dispatcher,
@@ -174,6 +188,17 @@ def compose_gateway(
         metrics=MetricsSurface(
             registry=registry, dispatcher=dispatcher, ledger=ledger, requests=requests, gatekeeper=gatekeeper
         ),
+        arena=ArenaSurface(
+            arena,
+            why_no_arena,
+            registry=registry,
+            gatekeeper=gatekeeper,
+            addresses=addresses,
+            surface=surface,
+            clock=clock,
+            chance=draw,
+            on_visit=on_visit,
+        ),
         ledger=ledger,
         gatekeeper=gatekeeper,
         upstreams=upstreams,
@@ -183,6 +208,31 @@ def compose_gateway(
         clock=clock,
         on_visit=on_visit,
     )
+
+
+def _open_arena(settings: ArenaSettings | None, clock: Callable[[], float]) -> tuple[OpenArena | None, str | None]:
+    """None, and why, where there is no arena."""
+    from argosy.config.arena import missing_packages  # noqa: PLC0415
+
+    if settings is None:
+        return None, "the fleet file has no `arena`"
+    if (missing := missing_packages()) is not None:
+        return None, missing
+    from argosy.arena.archive import Archive  # noqa: PLC0415
+    from argosy.arena.battles import Battles  # noqa: PLC0415
+    from argosy.gateway.arena import OpenArena  # noqa: PLC0415
+    from argosy.gateway.arena_rates import Rates  # noqa: PLC0415
+
+    wanted = settings.wanted
+    opened = OpenArena(
+        settings=wanted,
+        sources=settings.sources,
+        archive=Archive(settings.database, clock),
+        battles=Battles(clock),
+        battle_rates=Rates("battles", wanted.battles_per_minute, clock),
+        vote_rates=Rates("votes", wanted.votes_per_minute, clock),
+    )
+    return opened, None
 
 
 async def _serve_gateway(
@@ -252,7 +302,7 @@ def make_client_key(fleet: Fleet, folder: FleetFolder, environment: Environment)
 
 def gateway_settings(fleet: Fleet, folder: FleetFolder, environment: Environment, *, revision: int) -> GatewaySettings:
     """What a gateway of this fleet is started with."""
-    from argosy.fleet.planner import records, remotes  # noqa: PLC0415
+    from argosy.fleet.planner import records, remotes, sources  # noqa: PLC0415
     from argosy.gateway.keys import client_keys  # noqa: PLC0415
     from argosy.state import read_json  # noqa: PLC0415
 
@@ -262,6 +312,9 @@ def gateway_settings(fleet: Fleet, folder: FleetFolder, environment: Environment
     table = read_json(folder.table, FleetTable)
     if table is None or table.revision < revision:
         table = FleetTable(revision=revision, deployments=records(fleet, (), revision=revision), remotes=remotes(fleet))
+    arena = None
+    if fleet.arena is not None:
+        arena = ArenaSettings(fleet.arena, fleet.arena.database or str(folder.arena), sources(fleet))
     return GatewaySettings(
         host=settings.host,
         port=settings.port,
@@ -274,6 +327,7 @@ def gateway_settings(fleet: Fleet, folder: FleetFolder, environment: Environment
         trusted_proxies=settings.trusted_proxies,
         log_format=settings.log_format,
         tls=(settings.tls_certificate, settings.tls_key) if settings.tls_certificate and settings.tls_key else None,
+        arena=arena,
     )
 
 

@@ -1,4 +1,4 @@
-"""The leaderboard as clients get it: its shape, and its making out of votes. numpy and scipy come in only with ratings."""
+"""The leaderboard as clients get it: its shape, and its making out of votes. Only ratings bring in numpy and scipy."""
 
 from __future__ import annotations
 

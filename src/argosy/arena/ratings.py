@@ -1,10 +1,10 @@
-"""Strengths out of votes: Bradley-Terry with 95% intervals, Elo beside it. Pure; numpy and scipy are wanted (argosy[arena]).
+"""Strengths out of votes: Bradley-Terry with 95% intervals, Elo beside it. Pure; wants numpy and scipy (argosy[arena]).
 
 As LMSYS does it (https://lmsys.org/blog/2023-12-07-leaderboard, FastChat's rating_systems.py): a tie is half a win for
 each, also one of two bad answers; a difference of 400 is odds of ten to one; intervals are of 2.5% and 97.5% among
 samples of the votes with replacement. Unlike there, ratings are 1000 on average, and a weak prior (a normal one around
-that average) keeps a model that has won all its few battles, or met none of the others, at a number at all: it moves a
-model with ten battles by less than a point.
+that average) keeps a model that has won all its battles, or met none of the others, at a number at all: what votes
+bound from both sides it moves by less than a point.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def bradley_terry(table: NDArray[np.float64], start: NDArray[np.float64] | None 
         return float(loss / whole), slope / whole
 
     first = np.zeros(len(table)) if start is None else (start - AVERAGE) / SCALE
-    found = minimize(surprise, first, jac=True, method="L-BFGS-B", options={"gtol": 1e-9, "ftol": 1e-15})
+    found = minimize(surprise, first, jac=True, method="L-BFGS-B", options={"gtol": 1e-6, "ftol": 1e-12})
     ratings: NDArray[np.float64] = found.x * SCALE + AVERAGE
     return ratings
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import get_args
 
 import msgspec
 
-Winner = Literal["a", "b", "tie", "both_bad"]
-Kind = Literal["anonymous", "named"]
-WINNERS: tuple[Winner, ...] = get_args(Winner)
+from argosy.protocol.arena import Kind, Winner
+
 KINDS: tuple[Kind, ...] = get_args(Kind)
 MINIMUM_VOTES = 50  # of a model; its rating is preliminary below
 

@@ -13,10 +13,12 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from argosy.config import arena as arena_settings
 from argosy.config import chat_template, yaml_file
 from argosy.config.environment import Environment
 from argosy.config.faults import Finding, findings, none_of
 from argosy.config.schema import (
+    Arena,
     Deployment,
     Fleet,
     Gateway,
@@ -134,17 +136,19 @@ def _without_nothing(data: Any, model: type[BaseModel]) -> Any:
     """A field with nothing behind it (its lines are comments) is left out; in a typing error it stays and is told."""
     if not isinstance(data, dict):
         return data
-    parts: dict[str, type[BaseModel]] = {"gateway": Gateway, "timeouts": Timeouts}
+    parts: dict[str, type[BaseModel]] = {"gateway": Gateway, "timeouts": Timeouts, "arena": Arena}
     kept = {}
     for field, value in data.items():
-        if value is None and field in model.model_fields:
+        if value is None and field in model.model_fields and field != "arena":
             continue
         if field == "deployments" and isinstance(value, dict):
             kept[field] = {
                 name: _without_nothing({} if each is None else each, Deployment) for name, each in value.items()
             }
         else:
-            kept[field] = _without_nothing(value, parts[field]) if field in parts else value
+            # An arena is on by its name alone.
+            inner = {} if field == "arena" and value is None else value
+            kept[field] = _without_nothing(inner, parts[field]) if field in parts else value
     return kept
 
 
@@ -154,6 +158,10 @@ def _outside(data: dict[str, Any], folder: Path | None) -> Iterator[Finding]:
     if isinstance(gateway, dict):
         yield from _gateway(gateway, folder)
     deployments = data.get("deployments")
+    if isinstance(arena := data.get("arena"), dict):
+        yield from arena_settings.faults(arena, deployments if isinstance(deployments, dict) else {})
+        if isinstance(database := arena.get("database"), str) and database and "://" not in database:
+            yield from _made_absolute(arena, "database", ("arena", "database"), folder)
     if not isinstance(deployments, dict):
         return
     aliases, replicas = dict[str, list[str]](), dict[str, int]()

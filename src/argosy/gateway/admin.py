@@ -79,7 +79,7 @@ class FleetSurface:
 
     async def heartbeat(self, request: Request) -> Response:
         body = await self._signed_body(request, "heartbeat")
-        told = _decoded(_HEARTBEAT, body)
+        told = decoded(_HEARTBEAT, body)
         skew = (time.time_ns() - told.seq) / 1e9
         if abs(skew) > beat.LONGEST_SKEW_SECONDS:
             raise UnauthorizedError(
@@ -107,7 +107,7 @@ class FleetSurface:
         return Response(said, headers=headers, media_type="application/json")
 
     async def log_part(self, request: Request) -> Response:
-        self.orders.take(_decoded(_LOG_PART, await self._signed_body(request, "part of a log")))
+        self.orders.take(decoded(_LOG_PART, await self._signed_body(request, "part of a log")))
         return as_json({})
 
     async def log(self, request: Request) -> Response:
@@ -132,7 +132,7 @@ class FleetSurface:
 
     async def table(self, request: Request) -> Response:
         self._check_admin(request)
-        table = _decoded(_TABLE, await _body(request))
+        table = decoded(_TABLE, await body_of(request))
         changed = table != self.registry.table
         if self.registry.apply_table(table, self.clock()) and changed:
             self.on_table(table)
@@ -160,7 +160,7 @@ class FleetSurface:
         query = request.scope["query_string"].decode("latin-1")
         target = request.scope["raw_path"].decode("latin-1") + (f"?{query}" if query else "")
         headers = {name: request.headers[name] for name in ("authorization", "content-type") if name in request.headers}
-        body = await _body(request)
+        body = await body_of(request)
         async with AsyncExitStack() as stack:
             try:
                 answer = await stack.enter_async_context(
@@ -199,7 +199,7 @@ class FleetSurface:
 
     async def _signed_body(self, request: Request, what: str) -> bytes:
         """Raises UnauthorizedError."""
-        body = await _body(request)
+        body = await body_of(request)
         if not beat.is_signed(request.headers.get(beat.SIGNATURE_HEADER, ""), beat.sign(body, self.join_token)):
             raise UnauthorizedError(f"This {what} is not signed with the fleet's join token.", code="wrong_join_token")
         return body
@@ -208,7 +208,7 @@ class FleetSurface:
         self.gatekeeper.check_admin(request.headers.get("authorization", "").encode())
 
 
-async def _body(request: Request) -> bytes:
+async def body_of(request: Request) -> bytes:
     parts, size = list[bytes](), 0
     async for part in request.stream():
         size += len(part)
@@ -228,7 +228,7 @@ def _number(request: Request, name: str) -> int | None:
     return int(given)
 
 
-def _decoded(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
+def decoded(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
     try:
         return decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -5,6 +5,7 @@ GET  /v1/models · /v1/models/{id}                                client key    
 GET  /openapi.json                                               client key     openapi.py
 GET  /health · /ready · /                                        nobody's key   here
 GET  /metrics                                                    admin key      metrics.py
+/argosy/v1/arena…                                                see arena.py
 /argosy/v1/…                                                     see admin.py
 """
 
@@ -23,6 +24,7 @@ from starlette.routing import Route
 from argosy import __version__
 from argosy.errors import BadRequestError, NotFoundError, RequestError
 from argosy.gateway.admin import REPLICAS_PATH, TABLE_PATH, FleetSurface, as_json
+from argosy.gateway.arena import ArenaSurface
 from argosy.gateway.auth import Gatekeeper, Principal
 from argosy.gateway.call import OnVisit, Visit
 from argosy.gateway.client_address import ClientAddresses
@@ -61,6 +63,7 @@ class Gateway:
         surface: OpenAISurface,
         fleet: FleetSurface,
         metrics: MetricsSurface,
+        arena: ArenaSurface,
         gatekeeper: Gatekeeper,
         upstreams: Upstreams,
         prober: Prober,
@@ -82,7 +85,10 @@ class Gateway:
         self._clock = clock
         self._on_visit = on_visit
         # What wire/server.py hands to us without ASGI.
-        self.hot: Mapping[str, Handler] = dict.fromkeys(ENDPOINTS, surface if cors is None else self._told_to_pages)
+        self.hot: Mapping[str, Handler] = dict.fromkeys(
+            ENDPOINTS, surface if cors is None else self._told_to_pages(surface)
+        )
+        self._arena = arena
         self._seldom = Starlette(
             routes=[
                 Route("/", self._front, methods=["GET"]),
@@ -94,6 +100,7 @@ class Gateway:
                 Route("/openapi.json", self._document, methods=["GET"]),
                 *metrics.routes(),
                 *fleet.routes(),
+                *arena.routes(),
             ],
             exception_handlers={RequestError: _request_error, HTTPException: _http_exception},
         )
@@ -122,6 +129,7 @@ class Gateway:
         finally:
             await self._prober.close()
             await self.fleet.close()
+            await self._arena.close()
             self._upstreams.close()
 
     async def _visit(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
@@ -146,10 +154,20 @@ class Gateway:
                 now = self._clock()
                 self._on_visit(Visit(request_id, method, path, status, now - began, now))
 
-    def _told_to_pages(self, request: RequestCycle) -> Coroutine[Any, Any, None]:
-        assert self._cors is not None
-        self._cors.tell(request)
-        return self._surface(request)
+    def handler_of(self, path: str) -> Handler | None:
+        """Of a POST to what is not hot and wants no ASGI all the same (wire/server.py)."""
+        found = self._arena.handler_of(path)
+        return found if found is None or self._cors is None else self._told_to_pages(found)
+
+    def _told_to_pages(self, handler: Handler) -> Handler:
+        cors = self._cors
+        assert cors is not None
+
+        def told(request: RequestCycle) -> Coroutine[Any, Any, None]:
+            cors.tell(request)
+            return handler(request)
+
+        return told
 
     async def _not_here(self, request: Request) -> Response:
         raise AssertionError(f"{request.url.path} is a hot path, which this server does not know (wire/server.py)")

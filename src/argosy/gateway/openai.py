@@ -19,7 +19,7 @@ from argosy.gateway.client_address import ClientAddresses
 from argosy.gateway.comments import Comments
 from argosy.gateway.errors import answer_error
 from argosy.gateway.relay import Relay
-from argosy.gateway.reply import Reply
+from argosy.gateway.reply import Asked, Reply
 from argosy.gateway.shaping import shaped
 from argosy.gateway.time_limits import CLIENT_TOO_SLOW, REQUEST_TIMEOUT
 from argosy.gateway.turn import Turn
@@ -28,7 +28,6 @@ from argosy.protocol.peek import NOTHING, peek
 from argosy.protocol.surfaces import OPENAI, surface_of
 from argosy.registry.records import Deployment
 from argosy.registry.registry import Registry
-from argosy.wire.request_cycle import RequestCycle
 from argosy.wire.server import CLIENT_LEFT
 
 SESSION = b"x-session-id"  # as OpenRouter and others name it: requests with the same one want the same replica
@@ -69,7 +68,7 @@ class OpenAISurface:
         self._ids += 1
         return b"%b%x" % (self._id_prefix, self._ids)
 
-    async def __call__(self, request: RequestCycle) -> None:
+    async def __call__(self, request: Asked) -> None:
         head = request.head
         fields, path = head.fields, head.path
         call = Call(b"", path, self._clock())
@@ -97,7 +96,7 @@ class OpenAISurface:
                 call.deadline = call.arrived_at + _allowed_seconds(fields[b"x-request-timeout"])
             body = request.take()
             if not request.message_complete or len(body) > self._max_body_bytes:
-                body = await self._rest_of_body(request, body)
+                body = await self.rest_of_body(request, body)
             call.read_at = self._clock()
             self._look_into(call, body, principal)
             if call.stream and fields.get(b"x-wait-comments", b"").lower() == b"true" and surface is OPENAI:
@@ -142,7 +141,7 @@ class OpenAISurface:
             call.status = status
             answer_error(reply, error, call.request_id, call.refusal_begins(self._clock()), call.surface)
 
-    async def _rest_of_body(self, request: RequestCycle, begun: bytes) -> bytes:
+    async def rest_of_body(self, request: Asked, begun: bytes) -> bytes:
         """All of it. Raises TooLargeError as soon as it is known to be too large."""
         limit = self._max_body_bytes
         if request.length is not None and request.length > limit:

@@ -46,7 +46,8 @@ class HttpProtocol(asyncio.Protocol):
     """One connection. Requests on it are answered one after another, in their order.
 
     The application may have `hot`: handlers of POST requests by their path, each a coroutine function that takes a
-    RequestCycle and is driven (driven.py). All else gets ASGI's calls, in a task.
+    RequestCycle and is driven (driven.py); and `handler_of`, which finds others, for paths with names in them. Those
+    run in a task, and so does all else, which gets ASGI's calls.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class HttpProtocol(asyncio.Protocol):
         self.loop = _loop or asyncio.get_running_loop()
         self._app = config.loaded_app
         self._hot: Mapping[str, Handler] = getattr(self._app, "hot", {})
+        self._handler_of: Callable[[str], Handler | None] = getattr(self._app, "handler_of", _no_handler)
         self.state = server_state
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpRequestParser(self)
@@ -307,8 +309,12 @@ class HttpProtocol(asyncio.Protocol):
 
     async def _run(self, cycle: RequestCycle) -> None:
         failure = None
+        handler = self._handler_of(cycle.head.path) if cycle.head.method == "POST" else None
         try:
-            await self._app(cycle.scope(), cycle.receive, cycle.send)
+            if handler is not None:
+                await handler(cycle)
+            else:
+                await self._app(cycle.scope(), cycle.receive, cycle.send)
         except asyncio.CancelledError:
             pass  # its client has left, or the server ends: nobody waits for this task
         except Exception as error:  # noqa: BLE001  the last line of defence: the connection must not hang for a fault of ours
@@ -392,6 +398,10 @@ class HttpProtocol(asyncio.Protocol):
             self._close()
         else:
             self._timer = self.loop.call_later(LOOK_SECONDS, self._look_at_the_time)
+
+
+def _no_handler(path: str) -> None:
+    return None
 
 
 def _envelope(message: str, kind: str) -> bytes:
