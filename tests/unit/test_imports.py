@@ -42,7 +42,6 @@ HEAVY = {
     "xllamacpp",
     "ray",
     "rich",
-    "scipy",
     "sqlalchemy",
     "transformers",
 }

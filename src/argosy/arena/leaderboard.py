@@ -1,4 +1,4 @@
-"""The leaderboard as clients get it: its shape, and its making out of votes. Only ratings bring in numpy and scipy."""
+"""The leaderboard as clients get it: its shape, and its making out of votes. Only ratings bring in numpy."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ def leaderboard(outcomes: Sequence[Outcome], languages: Sequence[str], *, minimu
     models = sorted(votes)
     if not models:
         return Leaderboard(0, told, [], WinMatrix([], [], []))
-    from argosy.arena import ratings  # noqa: PLC0415  numpy and scipy
+    from argosy.arena import ratings  # noqa: PLC0415  numpy
 
     table = ratings.wins(outcomes, models)
     strengths = ratings.bradley_terry(table)
-    low, high = ratings.intervals(outcomes, models, strengths)
+    low, high = ratings.intervals(outcomes, models)
     elo = ratings.elo(outcomes, models)
     order = sorted(range(len(models)), key=lambda index: (-strengths[index], models[index]))
     standings = [

@@ -1,4 +1,4 @@
-"""Strengths out of votes: Bradley-Terry with 95% intervals, Elo beside it. Pure; wants numpy and scipy (argosy[arena]).
+"""Strengths out of votes: Bradley-Terry with 95% intervals, Elo beside it. Pure; wants numpy (argosy[arena]).
 
 As LMSYS does it (https://lmsys.org/blog/2023-12-07-leaderboard, FastChat's rating_systems.py): a tie is half a win for
 each, also one of two bad answers; a difference of 400 is odds of ten to one; intervals are of 2.5% and 97.5% among
@@ -24,6 +24,7 @@ SCALE = 400 / math.log(10)  # points for a unit of the logarithm of the odds
 PRIOR = 1e-3  # one over its variance, in those units
 ELO_STEP = 4.0
 SAMPLES = 200
+MOST_STEPS = 200
 SEED = 20231207
 _SCORES = {"a": 1.0, "b": 0.0}  # for side a; all else is half a win
 
@@ -53,32 +54,30 @@ def wins(outcomes: Iterable[Outcome], models: Sequence[str]) -> NDArray[np.float
     return table
 
 
-def bradley_terry(table: NDArray[np.float64], start: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
-    """The most likely ratings for a table of wins. `start`: where to look first."""
+def bradley_terry(tables: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The most likely ratings for a table of wins, or for each of a stack of them, by Newton's method."""
     import numpy as np  # noqa: PLC0415
-    from scipy.optimize import minimize  # noqa: PLC0415
-    from scipy.special import expit  # noqa: PLC0415
 
-    battles = table + table.T
-    whole = max(battles.sum() / 2, 1.0)
+    battles = tables + np.swapaxes(tables, -1, -2)
+    strengths = np.zeros(tables.shape[:-1])
+    diagonal = np.eye(tables.shape[-1])
+    for _ in range(MOST_STEPS):
+        expected = 1 / (1 + np.exp(strengths[..., None, :] - strengths[..., :, None]))
+        slope = (battles * expected - tables).sum(axis=-1) + PRIOR * strengths
+        weights = battles * expected * (1 - expected)
+        curve = diagonal * (weights.sum(axis=-1) + PRIOR)[..., None] - weights
+        step = np.linalg.solve(curve, slope[..., None])[..., 0]
+        longest = np.abs(step).max(axis=-1, keepdims=True)
+        strengths -= step / np.maximum(
+            1, longest
+        )  # a longer one may lead beyond the goal, and further from it each time
+        if longest.max() < 1e-9:
+            break
+    return strengths * SCALE + AVERAGE
 
-    def surprise(strengths: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        """Of the table, were these the strengths: minus its log likelihood, and the slope."""
-        lead = strengths[:, None] - strengths[None, :]
-        loss = (table * np.logaddexp(0, -lead)).sum() + PRIOR / 2 * (strengths**2).sum()
-        slope = (battles * expit(lead) - table).sum(axis=1) + PRIOR * strengths
-        return float(loss / whole), slope / whole
 
-    first = np.zeros(len(table)) if start is None else (start - AVERAGE) / SCALE
-    found = minimize(surprise, first, jac=True, method="L-BFGS-B", options={"gtol": 1e-6, "ftol": 1e-12})
-    ratings: NDArray[np.float64] = found.x * SCALE + AVERAGE
-    return ratings
-
-
-def intervals(
-    outcomes: Sequence[Outcome], models: Sequence[str], ratings: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Between which two numbers each of `ratings` is with 95%: the same each time for the same votes."""
+def intervals(outcomes: Sequence[Outcome], models: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Between which two numbers each rating is with 95%: the same each time for the same votes."""
     import numpy as np  # noqa: PLC0415
 
     # Votes with the same models and the same winner are alike: how often each kind is drawn is all that differs.
@@ -90,11 +89,9 @@ def intervals(
     )
     a, b, scores = kinds[:, 0].astype(int), kinds[:, 1].astype(int), kinds[:, 2]
     drawn = np.random.default_rng(SEED).multinomial(len(outcomes), counts / counts.sum(), size=SAMPLES)
-    samples = np.empty((SAMPLES, len(models)))
-    for index, times in enumerate(drawn):
-        table = np.zeros((len(models), len(models)))
-        np.add.at(table, (a, b), times * scores)
-        np.add.at(table, (b, a), times * (1 - scores))
-        samples[index] = bradley_terry(table, ratings)
-    low, high = np.percentile(samples, (2.5, 97.5), axis=0)
+    tables = np.zeros((SAMPLES, len(models), len(models)))
+    sample = np.arange(SAMPLES)[:, None]
+    np.add.at(tables, (sample, a, b), drawn * scores)
+    np.add.at(tables, (sample, b, a), drawn * (1 - scores))
+    low, high = np.percentile(bradley_terry(tables), (2.5, 97.5), axis=0)
     return low, high

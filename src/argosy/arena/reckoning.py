@@ -1,8 +1,8 @@
 """Makes one leaderboard: `python -m argosy.arena.reckoning`, what is asked as JSON on stdin, the answer on stdout.
 
-A process of its own: numpy and scipy take a second to be imported and as long to compute, with the interpreter's lock
-held for parts of it, and a gateway has streams to pass on meanwhile. What is asked holds a database's password, so it
-is no argument.
+A process of its own: a hundred thousand votes take a second to be read and counted, with the interpreter's lock held,
+and a gateway has streams to pass on meanwhile; nor does it need numpy in its memory. What is asked holds a database's
+password, so it is no argument.
 """
 
 from __future__ import annotations

@@ -135,7 +135,11 @@ def _reason(told: str) -> str:
 
 def _fault(status: int, answer: _Answer | None) -> dict[str, Any]:
     told = answer.error if answer is not None else None
-    code = told.get("code") if isinstance(told, dict) else None
+    known = told.get("code") if isinstance(told, dict) else None
+    code = "side_failed"
+    if status < 500:
+        code = "side_refused"
+        if isinstance(known, str) and known in _CODES:
+            code = known
     kind = {400: "invalid_request_error", 429: "rate_limit_error"}.get(status, "server_error")
-    known = code if isinstance(code, str) and code in _CODES else "side_refused" if status < 500 else "side_failed"
-    return {"message": _WORDS[status], "type": kind, "param": None, "code": known}
+    return {"message": _WORDS[status], "type": kind, "param": None, "code": code}

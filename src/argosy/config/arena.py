@@ -9,7 +9,7 @@ from typing import Any
 from argosy.config.faults import Finding, none_of, shown
 
 POSTGRESQL = ("postgresql://", "postgres://")
-_PACKAGES = ("sqlalchemy", "numpy", "scipy")
+_PACKAGES = ("sqlalchemy", "numpy")
 
 
 def missing_packages() -> str | None:

@@ -46,6 +46,8 @@ def load_fleet(path: Path, environment: Environment) -> Fleet:
         document = yaml_file.read(path, environment.variables)
     except UnreadableError as error:
         raise FleetFileError(str(path), [Fault("", str(error))]) from error
+    if document.data.get("arena", {}) is None:  # on by its name alone, unlike all else that has nothing behind it
+        document.data["arena"] = {}
     if document.data.get("name") is None:
         document.data["name"] = path.stem
         try:
@@ -139,16 +141,14 @@ def _without_nothing(data: Any, model: type[BaseModel]) -> Any:
     parts: dict[str, type[BaseModel]] = {"gateway": Gateway, "timeouts": Timeouts, "arena": Arena}
     kept = {}
     for field, value in data.items():
-        if value is None and field in model.model_fields and field != "arena":
+        if value is None and field in model.model_fields:
             continue
         if field == "deployments" and isinstance(value, dict):
             kept[field] = {
                 name: _without_nothing({} if each is None else each, Deployment) for name, each in value.items()
             }
         else:
-            # An arena is on by its name alone.
-            inner = {} if field == "arena" and value is None else value
-            kept[field] = _without_nothing(inner, parts[field]) if field in parts else value
+            kept[field] = _without_nothing(value, parts[field]) if field in parts else value
     return kept
 
 

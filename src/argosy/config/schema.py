@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError
 
 from argosy.config.values import (
     as_json,
+    check_all_or_two,
     check_default,
     check_defaults,
     check_endpoint,
@@ -294,7 +295,7 @@ def shared_names(
 class Arena(Settings):
     """Battles of two models whose names are not told, votes, and a leaderboard; off where the file has no `arena`."""
 
-    models: Literal["all"] | Annotated[tuple[Name, ...], Field(min_length=2)] = Field(
+    models: Annotated[Literal["all"] | tuple[str, ...], BeforeValidator(check_all_or_two)] = Field(
         "all", description="deployments that may be drawn: all of task generate, or a list of two at least"
     )
     weights: dict[Name, Annotated[float, Field(gt=0, le=1000), NO_TRUTH]] = Field(

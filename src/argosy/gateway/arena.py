@@ -222,9 +222,15 @@ class ArenaSurface:
         kind = request.query_params.get("kind", KINDS[0])
         language = request.query_params.get("language", "all")
         if kind not in (*KINDS, "all"):
-            raise BadRequestError(f"?kind= is one of {', '.join(KINDS)}, all; got {kind[:40]!r}.", param="kind")
+            raise BadRequestError(
+                f"?kind= is one of {', '.join(KINDS)}, all; got {kind[:40]!r}.", param="kind", code="invalid_value"
+            )
         if not _LANGUAGE.fullmatch(language):
-            raise BadRequestError(f"?language= is a code such as en, or all; got {language[:40]!r}.", param="language")
+            raise BadRequestError(
+                f"?language= is a code such as en, or all; got {language[:40]!r}.",
+                param="language",
+                code="invalid_value",
+            )
         return Response(await arena.archive.leaderboard(kind, language), media_type="application/json")
 
     async def export(self, request: Request) -> Response:

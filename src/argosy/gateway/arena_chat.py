@@ -77,7 +77,11 @@ class Question:
         fields = fields_of(body)
         for name in fields:
             if name == "model":
-                raise BadRequestError("The model of a side is drawn by the server: leave 'model' out.", param="model")
+                raise BadRequestError(
+                    "The model of a side is drawn by the server: leave 'model' out.",
+                    param="model",
+                    code="unknown_parameter",
+                )
             if name not in TAKEN and name not in _IGNORED:
                 raise BadRequestError(
                     f"Unrecognized request argument supplied: {name[:40]}; taken here are {', '.join(TAKEN)}.",
@@ -90,7 +94,7 @@ class Question:
         try:
             messages = _MESSAGES.decode(whole).messages
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise BadRequestError(f"Invalid 'messages': {error}", param="messages") from None
+            raise BadRequestError(f"Invalid 'messages': {error}", param="messages", code="invalid_type") from None
         others = [(each.role, each.content) for each in messages if each.role != "assistant"]
         settings = sorted((name, bytes(value)) for name, value in taken.items() if name not in ("messages", "stream"))
         asked = hashlib.sha256(msgspec.json.encode((others, settings))).digest()
