@@ -62,8 +62,9 @@ class Archive:
             if (kept := self._fresh(key)) is not None:
                 return kept
             now, boards = self._clock(), self._boards
-            if language != "all" and language not in (known := await self._beside(lambda: self._store.languages(kind))):
-                return msgspec.json.encode(leaderboard([], known, minimum_votes=MINIMUM_VOTES))  # no process for those
+            known = await self._beside(lambda: self._store.languages(kind))
+            if not known or language not in ("all", *known):  # no process for no votes
+                return msgspec.json.encode(leaderboard([], known, minimum_votes=MINIMUM_VOTES))
             board = msgspec.json.encode(await self._reckoned(Question(self._database, kind, language, MINIMUM_VOTES)))
             if len(boards) >= MOST_KEPT:
                 boards.clear()

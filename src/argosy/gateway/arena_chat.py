@@ -40,7 +40,7 @@ TAKEN = (
     "frequency_penalty",
 )
 _IGNORED = ("user", "stream_options")  # SDKs send them; usage is told of no side
-LONGEST_KEPT_CHARACTERS = 200_000  # of one side's conversation
+LONGEST_KEPT_CHARACTERS = 50_000  # of one side's conversation: many battles wait for their vote
 _JSON = b"content-type: application/json\r\nx-request-id: %b\r\n"
 _STREAM = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\nx-request-id: %b\r\n"
 
