@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from argosy.config.environment import Environment
 from argosy.errors import InputError
@@ -25,10 +25,14 @@ from argosy.state import FleetFolder
 if TYPE_CHECKING:
     from argosy.config.schema import Arena, Fleet
     from argosy.gateway.app import Gateway
-    from argosy.gateway.arena import OpenArena
+    from argosy.gateway.arena import ArenaSurface
     from argosy.gateway.call import Call, Visit
+    from argosy.gateway.callers import Callers
     from argosy.gateway.keys import ClientKeys
+    from argosy.gateway.openai import OpenAISurface
+    from argosy.registry.registry import Registry
     from argosy.telemetry.logging import LogFormat
+    from argosy.telemetry.otlp import Otlp
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,7 @@ class GatewaySettings:
     log_format: LogFormat = "text"
     tls: tuple[str, str] | None = None  # certificate and key, PEM files; None: plain HTTP
     arena: ArenaSettings | None = None
+    telemetry: Literal["otlp"] | None = None
 
 
 @dataclass(frozen=True)
@@ -102,9 +107,12 @@ def compose_gateway(
     draw: Callable[[], float] = random.random,
     comment_seconds: float = 15.0,
     batch: int = 64,
+    otlp: Otlp | None = None,
 ) -> Gateway:
     """The gateway's objects; call it where its event loop runs. `variables`: for remotes' keys and proxies.
     `comment_seconds`: between two signs of life for a stream that waits. `batch`: ended calls that are counted at once.
+
+    `otlp`: where spans and metrics go, if anywhere.
 
     `on_end` gets every call when it is over and counted, `on_visit` every other request, `on_table` every new table of
     the fleet.
@@ -113,10 +121,12 @@ def compose_gateway(
     from argosy.gateway.admin import FleetSurface  # noqa: PLC0415
     from argosy.gateway.answers import Answers  # noqa: PLC0415
     from argosy.gateway.app import Gateway  # noqa: PLC0415
-    from argosy.gateway.arena import ArenaSurface  # noqa: PLC0415
     from argosy.gateway.auth import Gatekeeper  # noqa: PLC0415
+    from argosy.gateway.callers import Callers  # noqa: PLC0415
     from argosy.gateway.client_address import ClientAddresses  # noqa: PLC0415
     from argosy.gateway.cors import Cors  # noqa: PLC0415
+    from argosy.gateway.embedding_batches import EmbeddingBatches  # noqa: PLC0415
+    from argosy.gateway.joining import Joining  # noqa: PLC0415
     from argosy.gateway.ledger import Ledger  # noqa: PLC0415
     from argosy.gateway.metrics import MetricsSurface  # noqa: PLC0415
     from argosy.gateway.openai import OpenAISurface  # noqa: PLC0415
@@ -126,6 +136,7 @@ def compose_gateway(
     from argosy.gateway.request_metrics import RequestMetrics  # noqa: PLC0415
     from argosy.gateway.throughput import Throughput  # noqa: PLC0415
     from argosy.gateway.time_limits import TimeKeeper  # noqa: PLC0415
+    from argosy.gateway.token_check import TokenCheck  # noqa: PLC0415
     from argosy.gateway.upstreams import Upstreams  # noqa: PLC0415
     from argosy.registry.registry import Registry  # noqa: PLC0415
     from argosy.wire.client import Client  # noqa: PLC0415
@@ -143,6 +154,17 @@ def compose_gateway(
     requests = RequestMetrics()
 
     readers = [throughput.ended, requests.ended, on_end]
+    trace = None
+    if otlp is not None and otlp.spans is not None:
+        from argosy.gateway.spans import Spans  # noqa: PLC0415
+
+        spans = Spans(otlp.spans, otlp.sampler, otlp.resource, clock)
+        trace = spans.begin
+        readers.append(spans.ended)
+    if otlp is not None and otlp.meter is not None:
+        from argosy.gateway.gen_ai_metrics import GenAiMetrics  # noqa: PLC0415
+
+        readers.append(GenAiMetrics(otlp.meter).ended)
     ledger = Ledger(asyncio.get_running_loop(), readers, batch=batch)
 
     def rates() -> Mapping[str, float]:
@@ -153,24 +175,28 @@ def compose_gateway(
     registry.apply_table(settings.table, clock())
     dispatcher = Dispatcher(registry, clock=clock, draw=draw)
     upstreams = Upstreams(secrets.join_token, variables)
+    client = Client()
+    relay = Relay(
+        registry,
+        dispatcher,
+        upstreams,
+        Answers(clock, throughput.streamed),
+        clock=clock,
+        time_keeper=TimeKeeper(asyncio.get_running_loop()),
+    )
     surface = OpenAISurface(
         registry,
-        Relay(
-            registry,
-            dispatcher,
-            upstreams,
-            Answers(clock, throughput.streamed),
-            clock=clock,
-            time_keeper=TimeKeeper(asyncio.get_running_loop()),
-        ),
+        relay,
+        EmbeddingBatches(relay, clock),
         gatekeeper,
         addresses,
         max_body_bytes=settings.max_body_bytes,
         comment_seconds=comment_seconds,
         clock=clock,
         on_end=ledger.ended,
+        trace=trace,
     )
-    arena, why_no_arena = _open_arena(settings.arena, clock)
+    callers = Callers(gatekeeper, addresses)
     return Gateway(
         registry=registry,
         surface=surface,
@@ -179,60 +205,70 @@ def compose_gateway(
             dispatcher=dispatcher,
             gatekeeper=gatekeeper,
             orders=Orders(),
+            joining=Joining(registry, client, secrets.join_token),
             join_token=secrets.join_token,
-            client=Client(),
+            client=client,
             clock=clock,
             on_table=on_table,
             rates=rates,
         ),
+        token_check=TokenCheck(
+            registry, relay, upstreams, clock, settings.max_body_bytes, callers=callers, unknown=surface.unknown
+        ),
         metrics=MetricsSurface(
             registry=registry, dispatcher=dispatcher, ledger=ledger, requests=requests, gatekeeper=gatekeeper
         ),
-        arena=ArenaSurface(
-            arena,
-            why_no_arena,
-            registry=registry,
-            gatekeeper=gatekeeper,
-            addresses=addresses,
-            surface=surface,
-            clock=clock,
-            chance=draw,
-            on_visit=on_visit,
-        ),
+        arena=_arena(settings.arena, registry, callers, surface, clock=clock, draw=draw, on_visit=on_visit),
         ledger=ledger,
         gatekeeper=gatekeeper,
         upstreams=upstreams,
         prober=Prober(registry, upstreams, clock),
-        addresses=addresses,
+        callers=callers,
         cors=Cors(settings.cors_origins) if settings.cors_origins else None,
         clock=clock,
         on_visit=on_visit,
     )
 
 
-def _open_arena(settings: ArenaSettings | None, clock: Callable[[], float]) -> tuple[OpenArena | None, str | None]:
-    """None, and why, where there is no arena."""
+def _arena(
+    settings: ArenaSettings | None,
+    registry: Registry,
+    callers: Callers,
+    surface: OpenAISurface,
+    *,
+    clock: Callable[[], float],
+    draw: Callable[[], float],
+    on_visit: Callable[[Visit], None],
+) -> ArenaSurface:
     from argosy.config.arena import missing_packages  # noqa: PLC0415
+    from argosy.gateway.arena import ArenaSurface, OpenArena  # noqa: PLC0415
 
-    if settings is None:
-        return None, "the fleet file has no `arena`"
-    if (missing := missing_packages()) is not None:
-        return None, missing
-    from argosy.arena.archive import Archive  # noqa: PLC0415
-    from argosy.arena.battles import Battles  # noqa: PLC0415
-    from argosy.gateway.arena import OpenArena  # noqa: PLC0415
-    from argosy.gateway.arena_rates import Rates  # noqa: PLC0415
+    opened: OpenArena | None = None
+    why_none = missing_packages() if settings is not None else "the fleet file has no `arena`"
+    if settings is not None and why_none is None:
+        from argosy.arena.archive import Archive  # noqa: PLC0415
+        from argosy.arena.battles import Battles  # noqa: PLC0415
+        from argosy.gateway.arena_rates import Rates  # noqa: PLC0415
 
-    wanted = settings.wanted
-    opened = OpenArena(
-        settings=wanted,
-        sources=settings.sources,
-        archive=Archive(settings.database, clock),
-        battles=Battles(clock),
-        battle_rates=Rates("battles", wanted.battles_per_minute, clock),
-        vote_rates=Rates("votes", wanted.votes_per_minute, clock),
+        wanted = settings.wanted
+        opened = OpenArena(
+            settings=wanted,
+            sources=settings.sources,
+            archive=Archive(settings.database, clock),
+            battles=Battles(clock),
+            battle_rates=Rates("battles", wanted.battles_per_minute, clock),
+            vote_rates=Rates("votes", wanted.votes_per_minute, clock),
+        )
+    return ArenaSurface(
+        opened,
+        why_none,
+        registry=registry,
+        callers=callers,
+        surface=surface,
+        clock=clock,
+        chance=draw,
+        on_visit=on_visit,
     )
-    return opened, None
 
 
 async def _serve_gateway(
@@ -257,6 +293,11 @@ async def _serve_gateway(
         join_token=environment.join_token or folder.make_secret("join_token"),
     )
     access_log = AccessLog(sys.stdout, settings.log_format)
+    otlp = None
+    if settings.telemetry is not None:
+        from argosy.telemetry.otlp import Otlp  # noqa: PLC0415
+
+        otlp = Otlp(environment.variables)
     gateway = compose_gateway(
         settings,
         secrets,
@@ -264,6 +305,7 @@ async def _serve_gateway(
         on_end=access_log.write,
         on_visit=access_log.write,
         on_table=lambda table: write_json(folder.table, table),
+        otlp=otlp,
     )
     tls = server_context(*settings.tls) if settings.tls is not None else None
     address = address_of(listener, "https" if tls is not None else "http")
@@ -288,6 +330,8 @@ async def _serve_gateway(
     finally:
         gateway.ledger.settle()
         access_log.flush()
+        if otlp is not None:
+            otlp.close()
         _forget_own_record(folder, record)
     return 0
 
@@ -328,6 +372,7 @@ def gateway_settings(fleet: Fleet, folder: FleetFolder, environment: Environment
         log_format=settings.log_format,
         tls=(settings.tls_certificate, settings.tls_key) if settings.tls_certificate and settings.tls_key else None,
         arena=arena,
+        telemetry=settings.telemetry,
     )
 
 

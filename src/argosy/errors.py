@@ -137,7 +137,7 @@ class NotFoundError(RequestError):
 
 
 class ConflictError(RequestError):
-    """What is asked does not go with what has happened already."""
+    """What is asked for does not go with what is there; `code` says how."""
 
     status = 409
     type = "invalid_request_error"

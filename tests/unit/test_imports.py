@@ -36,6 +36,7 @@ HEAVY = {
     "huggingface_hub",
     "modelscope_hub",
     "numpy",
+    "opentelemetry",
     "prometheus_client",
     "torch",
     "vllm",

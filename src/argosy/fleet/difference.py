@@ -31,6 +31,8 @@ def changes(before: Desired, after: Fleet) -> list[Change]:
     found = []
     if details := list(_details(_dump(old.gateway), _dump(after.gateway))):
         found.append(Change("gateway", "changed, no engine restarts", ", ".join(details)))
+    if before.gateway_stopped:
+        found.append(Change("gateway", "started"))
     if old.arena != after.arena:
         was, will = (_dump(arena) if arena is not None else {} for arena in (old.arena, after.arena))
         kind = "changed, no engine restarts" if was and will else "new" if will else "removed"

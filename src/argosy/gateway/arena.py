@@ -11,7 +11,7 @@ import asyncio
 import re
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -19,7 +19,6 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from argosy.arena import fastchat_log
 from argosy.arena.archive import Archive
 from argosy.arena.battles import SIDES, Battles, Side
 from argosy.arena.draw import draw
@@ -27,22 +26,22 @@ from argosy.arena.language import OTHER
 from argosy.arena.telling import telling_words
 from argosy.arena.votes import KINDS, MINIMUM_VOTES, Message, Vote
 from argosy.config.schema import Arena
-from argosy.errors import BadRequestError, NotFoundError, RequestError, TooLargeError, UnavailableError
-from argosy.gateway.admin import as_json, body_of, decoded
+from argosy.errors import BadRequestError, NotFoundError, RequestError, UnavailableError
+from argosy.gateway.admin import as_json
 from argosy.gateway.arena_chat import Question, chat
+from argosy.gateway.arena_log import exported, taken
 from argosy.gateway.arena_rates import Rates
-from argosy.gateway.auth import Gatekeeper, Principal
+from argosy.gateway.auth import Principal
 from argosy.gateway.call import OnVisit, Visit
-from argosy.gateway.client_address import ClientAddresses
+from argosy.gateway.callers import Callers
 from argosy.gateway.errors import answer_error
 from argosy.gateway.openai import CLIENT_CLOSED_REQUEST, OpenAISurface
+from argosy.gateway.signed import decoded, whole_body
 from argosy.protocol import arena as wire
 from argosy.registry.registry import Registry
 from argosy.wire.request_cycle import RequestCycle
 from argosy.wire.server import Handler
 
-LONGEST_LINE_BYTES = 4 * 1024 * 1024  # of a log that is imported
-LINES_AT_ONCE = 500
 _SIDE_CHAT = re.compile(wire.SIDE_CHAT.replace("{id}", "([^/]+)").replace("{side}", "([^/]+)"))
 _LANGUAGE = re.compile("[a-z]{2,5}")
 _NO_TIMING = b"queue;dur=0"
@@ -78,8 +77,7 @@ class ArenaSurface:
         reason: str | None,
         *,
         registry: Registry,
-        gatekeeper: Gatekeeper,
-        addresses: ClientAddresses,
+        callers: Callers,
         surface: OpenAISurface,
         clock: Callable[[], float],
         chance: Callable[[], float],
@@ -88,8 +86,7 @@ class ArenaSurface:
         self._arena = arena
         self._reason = reason
         self._registry = registry
-        self._gatekeeper = gatekeeper
-        self._addresses = addresses
+        self._callers = callers
         self._surface = surface
         self._clock = clock
         self._chance = chance
@@ -123,7 +120,7 @@ class ArenaSurface:
     async def begin(self, request: Request) -> Response:
         principal, address = self._who_asks(request)
         arena = self._open()
-        wanted = decoded(_NEW_BATTLE, await body_of(request) or b"{}")
+        wanted = decoded(_NEW_BATTLE, await whole_body(request) or b"{}")
         weights = self._drawable(principal)
         ready = {name: weight for name, weight in weights.items() if self._registry.deployments[name].routable}
         if len(ready) < len(SIDES):
@@ -142,7 +139,7 @@ class ArenaSurface:
         head, began, status = request.head, self._clock(), 0
         request_id = self._surface.request_id(head.fields.get(b"x-request-id", b""))
         try:
-            principal, _ = self._who(request.client, head.headers)
+            principal, _ = self._callers.who(request.client, head.headers)
             arena = self._open()
             found = _SIDE_CHAT.fullmatch(head.path)
             assert found is not None
@@ -169,7 +166,7 @@ class ArenaSurface:
         principal, address = self._who_asks(request)
         arena = self._open()
         battle = arena.battles.find(request.path_params["id"], principal.name)
-        given = decoded(_GIVEN_VOTE, await body_of(request))
+        given = decoded(_GIVEN_VOTE, await whole_body(request))
         battle.check_ready()
         arena.vote_rates.take(principal.name, address)
         a, b = battle.sides.values()
@@ -199,7 +196,7 @@ class ArenaSurface:
     async def named_vote(self, request: Request) -> Response:
         principal, address = self._who_asks(request)
         arena = self._open()
-        given = decoded(_NAMED_VOTE, await body_of(request))
+        given = decoded(_NAMED_VOTE, await whole_body(request))
         names = [self._known(name, principal) for name in given.models]
         if names[0] == names[1]:
             raise BadRequestError("Invalid 'models': they are one and the same.", param="models", code="invalid_value")
@@ -235,30 +232,13 @@ class ArenaSurface:
 
     async def export(self, request: Request) -> Response:
         self._check_admin(request)
-        pages = self._open().archive.votes()
-        first: list[Vote] = await anext(pages, [])  # a database that cannot be read is told by the status
-
-        async def lines() -> AsyncIterator[bytes]:
-            yield b"".join(map(fastchat_log.line_of, first))
-            async for page in pages:
-                yield b"".join(map(fastchat_log.line_of, page))
-
-        return StreamingResponse(lines(), media_type="application/x-ndjson")
+        return StreamingResponse(await exported(self._open().archive), media_type="application/x-ndjson")
 
     async def take_log(self, request: Request) -> Response:
         self._check_admin(request)
         arena = self._open()
-        imported = lines = 0
-        waiting = list[Vote]()
-        async for line in _lines(request):
-            lines += 1
-            vote = fastchat_log.vote_of(line, keep_conversation=arena.settings.keep_conversations)
-            waiting += [vote] if vote is not None else []
-            if len(waiting) >= LINES_AT_ONCE:
-                imported += await arena.archive.add(waiting)
-                waiting = []
-        imported += await arena.archive.add(waiting)
-        return as_json(wire.Imported(imported, lines - imported))
+        keep = arena.settings.keep_conversations
+        return as_json(await taken(request.stream(), arena.archive, keep_conversations=keep))
 
     async def _not_here(self, request: Request) -> Response:
         raise AssertionError(f"{request.url.path} is a chat with a side, which `handler_of` has")
@@ -291,17 +271,10 @@ class ArenaSurface:
         return found.record.name
 
     def _who_asks(self, request: Request) -> tuple[Principal, str]:
-        return self._who(request.scope["client"], request.headers.raw)
-
-    def _who(self, client: tuple[str, int] | None, headers: list[tuple[bytes, bytes]]) -> tuple[Principal, str]:
-        """And from which address. Raises UnauthorizedError, ForbiddenError."""
-        fields = dict(headers)
-        address = self._addresses.of(client, headers)
-        authorization, host, origin = (fields.get(name, b"") for name in (b"authorization", b"host", b"origin"))
-        return self._gatekeeper.client(authorization, host, origin, address, headers), address
+        return self._callers.who(request.scope["client"], request.headers.raw)
 
     def _check_admin(self, request: Request) -> None:
-        self._gatekeeper.check_admin(request.headers.get("authorization", "").encode())
+        self._callers.gatekeeper.check_admin(request.headers.get("authorization", "").encode())
 
 
 def _created(value: object) -> Response:
@@ -312,17 +285,3 @@ def _created(value: object) -> Response:
 
 def _messages(side: Side) -> list[Message]:
     return [Message(role, text) for role, text in side.conversation]
-
-
-async def _lines(request: Request) -> AsyncIterator[bytes]:
-    """Of a body that may be long. Raises TooLargeError."""
-    rest = b""
-    async for part in request.stream():
-        *whole, rest = (rest + part).split(b"\n")
-        for line in whole:
-            if line.strip():
-                yield line
-        if len(rest) > LONGEST_LINE_BYTES:
-            raise TooLargeError(f"A line of a log has {LONGEST_LINE_BYTES} bytes at most.")
-    if rest.strip():
-        yield rest

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from argosy.arena.leaderboard import Leaderboard
-from argosy.protocol import admin, arena, endpoints, heartbeat, peek, replica_log
+from argosy.protocol import admin, arena, endpoints, heartbeat, join, peek, replica_log, token_check
 
 PATH = "/openapi.json"
 PASSED_ON = "/argosy/v1/fleet/{rest:path}"
@@ -142,6 +142,7 @@ def _of_model(path: str) -> Operation:
     )
 
 
+_OLD = "As FastChat has it: "
 _NOW = {"now": ({"enum": ["1"]}, "Gives what runs no time.")}
 _WHOLE = {"type": "integer", "minimum": 0}
 _CHANGE = (400, 401, 404, 503)
@@ -160,11 +161,42 @@ OPERATIONS: Mapping[str, Operation] = {
     ),
     f"GET {PATH}": Operation("This document", "client", JSON, refusals=(401, 403)),
     **{f"POST {path}": _of_model(path) for path in endpoints.ENDPOINTS},
+    "POST /v1/engines/{id}/embeddings": Operation(
+        _OLD + "/v1/embeddings of the model in the path, where the body names none",
+        "client",
+        JSON,
+        peek.EmbeddingPeek,
+        OF_MODELS,
+        headers={"x-request-timeout": _TIMES["x-request-timeout"]},
+    ),
+    "POST /api/v1/chat/completions": Operation(
+        _OLD + "/v1/chat/completions; repetition_penalty is llama.cpp's repeat_penalty too",
+        "client",
+        JSON,
+        peek.ChatPeek,
+        OF_MODELS,
+        streamed=True,
+        headers=_TIMES,
+    ),
+    f"POST {token_check.PATH}": Operation(
+        _OLD + "whether prompts and their answers fit the contexts of their models",
+        "client",
+        token_check.TokenCheckAnswer,
+        token_check.TokenCheckRequest,
+        OF_MODELS,
+    ),
     "GET /v1/models": Operation("What the key may use", "client", ModelList, refusals=(401, 403)),
     "GET /v1/models/{id}": Operation("One model", "client", Model, refusals=(401, 403, 404)),
     "GET /metrics": Operation("For Prometheus", "admin", TEXT, refusals=(401, 403)),
     f"POST {heartbeat.PATH}": Operation(
         "A worker tells of its replica", "join", heartbeat.HeartbeatAnswer, heartbeat.Heartbeat, (400, 401, 413)
+    ),
+    f"POST {join.PATH}": Operation(
+        "A worker that was started by hand asks to be taken: it is called back first",
+        "join",
+        join.Joined,
+        join.Join,
+        (400, 401, 409, 413),
     ),
     "PUT /argosy/v1/table": Operation(
         "The controller tells what is wanted", "admin", admin.TableAnswer, admin.FleetTable, (400, 401, 413)

@@ -1,5 +1,5 @@
 """What a request is to the OpenAI surface, and what its answer goes through: wire's RequestCycle, or what stands before
-it (comments.py, arena_chat.py).
+or instead of it.
 """
 
 from __future__ import annotations
@@ -47,3 +47,28 @@ class Asked(Reply, Protocol):
     async def more(self) -> None:
         """Until there is something to take, or the body is complete, or the client has left."""
         ...
+
+
+class KeptReply:
+    """An answer that another request of ours waits for, kept in memory. A Reply."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.lines = b""
+        self.body = b""
+
+    def answer(self, status: int, lines: bytes, body: bytes) -> None:
+        self.status, self.lines, self.body = status, lines, body
+
+    def begin(self, status: int, lines: bytes, length: int | None = None) -> None:
+        self.status, self.lines = status, lines
+
+    def write(self, data: bytes) -> bool:
+        self.body += data
+        return True
+
+    def end(self, data: bytes = b"") -> None:
+        self.body += data
+
+    async def writable(self) -> None:
+        pass

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+import msgspec
+
 from argosy.protocol.admin import FleetTable, ReplicaView
 from argosy.protocol.deployment import DeploymentRecord, RemoteRecord
 from argosy.protocol.heartbeat import LEASE_SECONDS, Heartbeat
 from argosy.protocol.replica import ReplicaState, ReplicaStatus
 from argosy.protocol.traits import EngineTraits
-from argosy.registry import health
+from argosy.registry import claims, health
 from argosy.registry.records import Deployment, Replica
 
 FORGET_SECONDS = 60.0  # a replica that has been silent for so long is dropped from the table
@@ -74,7 +76,7 @@ class Registry:
                 id=replica.id,
                 deployment=replica.deployment,
                 state=replica.status.state,
-                reason=replica.fault or replica.status.reason,
+                reason=replica.refusal or replica.fault or replica.status.reason or _waited_for(replica),
                 address=replica.status.address,
                 in_flight=replica.in_flight,
                 routable=replica in self.deployments[replica.deployment].routable,
@@ -113,19 +115,30 @@ class Registry:
             self._drop(replica)
             replica = None
         deployment = self.deployments.get(name)
+        record, aliases = heartbeat.deployment, tuple[str, ...]()
+        if status.by_hand:  # its aliases are there as long as it is, whatever others of its deployment bring along
+            record, aliases = msgspec.structs.replace(record, aliases=[]), tuple(record.aliases)
         if deployment is None:
-            deployment = self._add_deployment(heartbeat.deployment)
-        elif heartbeat.deployment.revision > deployment.record.revision and not deployment.asked_for:
-            self._set_record(deployment, heartbeat.deployment)
+            deployment = self._add_deployment(record)
+        elif record.revision > deployment.record.revision and not deployment.asked_for:
+            self._set_record(deployment, record)
+        known = replica is not None and replica.status.model == status.model
         if replica is None:
-            replica = Replica(status.id, name, status, serving_since=now)
+            replica = Replica(status.id, name, status, serving_since=now, unproven=status.by_hand)
             self.replicas[status.id] = deployment.replicas[status.id] = replica
         elif (status.epoch, status.address) != (replica.status.epoch, replica.status.address):
             self._absolve(replica)
-            replica.failures = replica.relapses = 0
+            replica.unproven = status.by_hand
+            self._forgive(replica)
+            replica.trusted_until = 0.0
             replica.serving_since = now
         before, served = replica.status, replica.serving
         replica.status, replica.seq, replica.heard_at = status, heartbeat.seq, now
+        if not known:
+            self._judge(deployment)
+        if aliases != replica.aliases:
+            replica.aliases = aliases
+            self._index_aliases()
         self._weigh(replica, now, served=served)
         if status.state == ReplicaState.STOPPED and replica.in_flight == 0:
             self._drop(replica)
@@ -162,10 +175,13 @@ class Registry:
                 self.on_change(deployment)
         return True
 
-    def report_probe(self, replica: Replica, fault: str | None, now: float, *, for_good: bool = False) -> None:
+    def report_probe(
+        self, replica: Replica, fault: str | None, now: float, *, for_good: bool = False, answered: bool = False
+    ) -> None:
         """What a probe found: None is well. A remote replica's state follows it; an ejected one comes back by it.
 
-        `for_good`: no later probe will find anything else.
+        `for_good`: no later probe will find anything else. `answered`: it did what requests ask for, so that what they
+        failed by was their own.
         """
         if self.replicas.get(replica.id) is not replica:
             return
@@ -177,12 +193,17 @@ class Registry:
             if replica.status.state != state or replica.status.reason != (fault or ""):
                 replica.status = _remote_status(replica.id, replica.remote, replica.status.address or "", state, fault)
                 gave_up = state == ReplicaState.FAILED
-        elif fault is not None and not replica.ejected and self._has_others(replica):
+        elif fault is not None and not (replica.ejected or replica.unproven) and self._has_others(replica):
             self._eject(replica, fault, now, failing=True)
-        if fault is None and replica.ejected:
+        if replica.unproven:
+            replica.unproven, replica.fault = fault is not None, fault or ""
+        elif fault is None and replica.ejected:
             self._absolve(replica)
-            if self._has_others(replica):
+            if self._has_others(replica) and not answered:
                 replica.trial_until = now + health.TRIAL_SECONDS
+        if fault is None and answered:
+            self._forgive(replica)
+            replica.trusted_until = now + health.TRUSTED_SECONDS
         self._weigh(replica, now, served=served)
         deployment = self.deployments[replica.deployment]
         self._refresh(deployment, now)
@@ -195,14 +216,18 @@ class Registry:
             replica.failures += 1
             self._eject(replica, fault, now, failing=False)
 
-    def report_failure(self, replica: Replica, code: str, fault: str, now: float) -> None:
-        """It failed a request. One that does so again and again is ejected, where there are others."""
+    def report_failure(self, replica: Replica, code: str, fault: str, now: float, *, answered: str = "") -> None:
+        """It failed a request. One that does so again and again is ejected, where there are others.
+
+        `answered`: the path of one that it answered in its own words."""
         replica.errors[code] = replica.errors.get(code, 0) + 1
         if code not in health.TELLING or self.replicas.get(replica.id) is not replica:
             return
         replica.failures += 1
+        replica.doubted = answered or replica.doubted
+        trusted = bool(answered) and now < replica.trusted_until
         on_trial, others = replica.trial_until > 0, self._has_others(replica)
-        if not replica.ejected and health.is_out(replica.failures, on_trial=on_trial, others=others):
+        if not replica.ejected and health.is_out(replica.failures, on_trial=on_trial, others=others, trusted=trusted):
             told = f"{replica.failures} requests failed in a row, the last one: {fault}"
             self._eject(replica, told, now, failing=True)
 
@@ -214,7 +239,7 @@ class Registry:
             return
         served = replica.serving
         self._absolve(replica)
-        replica.failures = replica.relapses = 0
+        self._forgive(replica)
         self._weigh(replica, now, served=served)
         self._refresh(deployment, now)
         self.on_change(deployment)  # it may take more than before
@@ -261,6 +286,10 @@ class Registry:
         replica.ejected = replica.failing = False
         replica.fault, replica.trial_until = "", 0.0
 
+    def _forgive(self, replica: Replica) -> None:
+        replica.failures = replica.relapses = 0
+        replica.doubted = ""
+
     def _weigh(self, replica: Replica, now: float, *, served: bool) -> None:
         """What it may be given. `served`: it could serve before whatever has changed now."""
         if replica.serving and not served:
@@ -301,7 +330,18 @@ class Registry:
         self.on_change(deployment)
 
     def _index_aliases(self) -> None:
-        self._aliases = {alias: entry for entry in self.deployments.values() for alias in entry.record.aliases}
+        brought = [(alias, each.deployment) for each in self.replicas.values() for alias in each.aliases]
+        self._aliases = {alias: self.deployments[name] for alias, name in reversed(brought)}
+        self._aliases |= {alias: entry for entry in self.deployments.values() for alias in entry.record.aliases}
+
+    def _judge(self, deployment: Deployment) -> None:
+        """Who was started by hand serves only the model that the others of its name serve."""
+        measured = claims.measure(deployment.replicas.values())
+        for replica in deployment.replicas.values():
+            if replica.status.by_hand and replica is not measured:
+                replica.refusal = claims.misfit(deployment.record.name, replica.status.model, measured)
+        if measured is not None:
+            measured.refusal = ""
 
     def _drop(self, replica: Replica) -> None:
         del self.replicas[replica.id]
@@ -314,6 +354,10 @@ class Registry:
         if replica in deployment.routable:
             deployment.routable = tuple(other for other in deployment.routable if other is not replica)
             self.on_change(deployment)
+        if replica.aliases:
+            self._index_aliases()
+        if any(other.refusal for other in deployment.replicas.values()):
+            self._judge(deployment)
         self._drop_if_empty(deployment)
 
     def _drop_the_dead(self, failed: Iterable[str], now: float) -> None:
@@ -345,6 +389,11 @@ class Registry:
                 status = _remote_status(replica_id, remote, url, ReplicaState.STARTING, "not probed yet")
                 replica = Replica(replica_id, remote.deployment, status, remote=remote)
                 self.replicas[replica_id] = self.deployments[remote.deployment].replicas[replica_id] = replica
+
+
+def _waited_for(replica: Replica) -> str:
+    calling = replica.unproven and replica.status.state == ReplicaState.READY
+    return "the gateway calls it back before it sends anything there" if calling else ""
 
 
 def _with_leases(replicas: Iterable[Replica], now: float) -> tuple[Replica, ...]:

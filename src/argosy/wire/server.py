@@ -46,8 +46,8 @@ class HttpProtocol(asyncio.Protocol):
     """One connection. Requests on it are answered one after another, in their order.
 
     The application may have `hot`: handlers of POST requests by their path, each a coroutine function that takes a
-    RequestCycle and is driven (driven.py); and `handler_of`, which finds others, for paths with names in them. Those
-    run in a task, and so does all else, which gets ASGI's calls.
+    RequestCycle and is driven (driven.py); and `also_hot`, which is asked for the handler of any other path. All else
+    gets ASGI's calls, in a task.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class HttpProtocol(asyncio.Protocol):
         self.loop = _loop or asyncio.get_running_loop()
         self._app = config.loaded_app
         self._hot: Mapping[str, Handler] = getattr(self._app, "hot", {})
-        self._handler_of: Callable[[str], Handler | None] = getattr(self._app, "handler_of", _no_handler)
+        self._also_hot: Callable[[str], Handler | None] = getattr(self._app, "also_hot", _nothing)
         self.state = server_state
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpRequestParser(self)
@@ -298,7 +298,10 @@ class HttpProtocol(asyncio.Protocol):
 
     def _start(self, cycle: RequestCycle) -> None:
         self.state.total_requests += 1
-        handler = self._hot.get(cycle.head.path) if cycle.head.method == "POST" else None
+        handler = None
+        if cycle.head.method == "POST":
+            path = cycle.head.path
+            handler = self._hot.get(path) or self._also_hot(path)
         if handler is not None:
             driven = cycle.task = Driven(handler(cycle), functools.partial(self._over, cycle))
             self.state.tasks.add(driven)  # type: ignore[arg-type]  # uvicorn counts and cancels what is there
@@ -309,12 +312,8 @@ class HttpProtocol(asyncio.Protocol):
 
     async def _run(self, cycle: RequestCycle) -> None:
         failure = None
-        handler = self._handler_of(cycle.head.path) if cycle.head.method == "POST" else None
         try:
-            if handler is not None:
-                await handler(cycle)
-            else:
-                await self._app(cycle.scope(), cycle.receive, cycle.send)
+            await self._app(cycle.scope(), cycle.receive, cycle.send)
         except asyncio.CancelledError:
             pass  # its client has left, or the server ends: nobody waits for this task
         except Exception as error:  # noqa: BLE001  the last line of defence: the connection must not hang for a fault of ours
@@ -400,7 +399,7 @@ class HttpProtocol(asyncio.Protocol):
             self._timer = self.loop.call_later(LOOK_SECONDS, self._look_at_the_time)
 
 
-def _no_handler(path: str) -> None:
+def _nothing(_: str) -> None:
     return None
 
 
