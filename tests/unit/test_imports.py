@@ -27,8 +27,9 @@ ARROWS = {
     "fleet": {"config"},
     "worker": {"engines", "models", "config"},
     "app": {"gateway", "fleet", "worker", "dispatch", "registry", "config", "engines", "models", "arena"},
+    "chat": set[str](),
     "doctor": {"config", "engines", "fleet", "gateway", "models"},
-    "cli": {"app", "doctor", "fleet", "config", "models"},
+    "cli": {"app", "chat", "doctor", "fleet", "config", "models"},
     "__main__": {"cli"},
 }
 
@@ -38,6 +39,7 @@ HEAVY = {
     "numpy",
     "opentelemetry",
     "prometheus_client",
+    "prompt_toolkit",
     "torch",
     "vllm",
     "xllamacpp",
