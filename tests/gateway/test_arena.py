@@ -315,6 +315,19 @@ async def test_a_side_takes_what_every_model_knows(
     assert door.visits[-1].status == 400
 
 
+async def test_a_sides_engine_gets_of_messages_what_every_engine_knows(
+    arena: tuple[Door, dict[str, FakeEngine]],
+) -> None:
+    door, engines = arena
+    battle = await begin(door)
+    parts = [{"type": "text", "text": "hi"}]
+    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": parts, "prefix": True}]
+    assert (await ask(door, battle, "a", messages=messages, user="me", seed=3)).status == 200
+    (body,) = (body for engine in engines.values() for body in engine.bodies)
+    assert body.pop("model") in engines
+    assert body == {"messages": [messages[0], {"role": "user", "content": parts}], "seed": 3}
+
+
 async def test_named_votes_are_kept_apart(arena: tuple[Door, dict[str, FakeEngine]]) -> None:
     door, _ = arena
     for winner in ("a", "both_bad"):

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from argosy.arena.language import language_of
+from argosy.arena.language import LANGUAGES, language_of
 from argosy.arena.telling import Telltale, telling_words
 from argosy.arena.votes import Message, Vote
 from argosy.protocol.arena import Winner
@@ -97,7 +97,7 @@ def vote_of(line: bytes, *, keep_conversation: bool) -> Vote | None:
         model_a=a,
         model_b=b,
         winner=winner,
-        language=own.language[:16] if own is not None else language_of(first),
+        language=own.language if own is not None and own.language in LANGUAGES else language_of(first),
         turns=min(max(1, own.turns), MOST_TURNS)
         if own is not None
         else max(1, sum(each.role == "user" for each in talks[0])),

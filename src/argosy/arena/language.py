@@ -10,7 +10,11 @@ from collections import Counter
 
 OTHER = "other"  # no letters, or of a script that is not known here
 LONGEST_CHARACTERS = 2000  # of a text that are looked at
-CODE = r"[a-z]{2,3}"
+# Written in Latin letters: what a page may say that its language is.
+_LATIN = frozenset((
+    "af", "az", "ca", "cs", "cy", "da", "de", "en", "es", "et", "eu", "fi", "fr", "ga", "gl", "hr", "hu", "id", "is",
+    "it", "lt", "lv", "ms", "mt", "nl", "no", "pl", "pt", "ro", "sk", "sl", "sq", "sv", "sw", "tl", "tr", "uz", "vi",
+))  # fmt: skip
 _SCRIPTS = {  # language → its letters; Japanese and Korean write Han characters too, so their own decide
     "ja": r"[\u3040-\u30ff]",
     "ko": r"[\uac00-\ud7af\u1100-\u11ff]",
@@ -28,8 +32,11 @@ _LETTERS = re.compile("|".join(f"(?P<{name}>{letters})" for name, letters in _SC
 _LATIN_LETTERS_FOR_ONE = 4
 
 
+LANGUAGES = frozenset(_SCRIPTS) - {"latin"} | _LATIN | {OTHER}
+
+
 def language_of(text: str, hint: str | None = None) -> str:
-    """A code of ISO 639, or `other`. `hint`: the language of the page that it was written on."""
+    """One of LANGUAGES: codes of ISO 639, or `other`. `hint`: the language of the page that it was written on."""
     counts: Counter[str] = Counter()
     for found in _LETTERS.finditer(text[:LONGEST_CHARACTERS]):
         counts[found.lastgroup or ""] += 1
@@ -41,4 +48,4 @@ def language_of(text: str, hint: str | None = None) -> str:
         return "ja"
     if script != "latin":
         return script
-    return hint if hint is not None and hint not in _SCRIPTS else "en"
+    return hint if hint in _LATIN else "en"

@@ -22,7 +22,7 @@ from starlette.routing import Route
 from argosy.arena.archive import Archive
 from argosy.arena.battles import SIDES, Battles, Side
 from argosy.arena.draw import draw
-from argosy.arena.language import OTHER
+from argosy.arena.language import LANGUAGES, OTHER
 from argosy.arena.telling import telling_words
 from argosy.arena.votes import KINDS, MINIMUM_VOTES, Message, Vote
 from argosy.config.schema import Arena
@@ -208,7 +208,7 @@ class ArenaSurface:
             model_a=names[0],
             model_b=names[1],
             winner=given.winner,
-            language=given.language or OTHER,
+            language=given.language if given.language in LANGUAGES else OTHER,
         )
         await arena.archive.add([vote])
         return _created(wire.Verdict(wire.Pair(*names), counted=True))

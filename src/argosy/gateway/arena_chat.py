@@ -46,6 +46,8 @@ _STREAM = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-
 
 
 class _Message(msgspec.Struct):
+    """What a side is told of a message: an engine may know more fields, and show by them which it is."""
+
     role: str
     content: str | list[dict[str, Any]] | None = None
 
@@ -88,13 +90,13 @@ class Question:
                     param=name[:40],
                     code="unknown_parameter",
                 )
-        taken = {name: value for name, value in fields.items() if name in TAKEN}
-        whole = msgspec.json.encode({**taken, "model": model})
-        peek(CHAT, whole)
+        taken: dict[str, Any] = {name: value for name, value in fields.items() if name in TAKEN}
+        peek(CHAT, msgspec.json.encode({**taken, "model": model}))
         try:
-            messages = _MESSAGES.decode(whole).messages
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            messages = _MESSAGES.decode(body).messages
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise BadRequestError(f"Invalid 'messages': {error}", param="messages", code="invalid_type") from None
+        whole = msgspec.json.encode({**taken, "messages": messages, "model": model})
         others = [(each.role, each.content) for each in messages if each.role != "assistant"]
         settings = sorted((name, bytes(value)) for name, value in taken.items() if name not in ("messages", "stream"))
         asked = hashlib.sha256(msgspec.json.encode((others, settings))).digest()

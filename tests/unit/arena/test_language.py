@@ -29,4 +29,5 @@ def test_the_script_tells(text: str, expected: str) -> None:
 def test_a_pages_language_decides_among_those_in_latin_letters_alone() -> None:
     assert language_of("Wie geht es dir?", "de") == "de"
     assert language_of("你好吗", "de") == "zh"
-    assert language_of("How are you?", "zh") == "en"
+    for hint in ("zh", "xx", "latin", None):
+        assert language_of("How are you?", hint) == "en"
