@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
+from argosy.config.recipe import EnvironmentRecipe
 from argosy.config.schema import Budget, Deployment, Fleet, Gateway, Timeouts
 from argosy.engines import catalog
 
@@ -57,6 +58,7 @@ ENGLISH = Words(
         "deployments.*.": "deployments",
         "timeouts.": "timeouts",
         "budget.": "budget",
+        "environment.": "environment",
     },
     notes={
         "deployments.*.": "By name: letters, digits, `.`, `_`, `-`, and `/` between parts. `all`, `gateway`, `workers` "
@@ -64,6 +66,7 @@ ENGLISH = Words(
         "a restart.",
         "timeouts.": "Of a deployment, in seconds.",
         "budget.": "Of every GPU: what replicas may take of it together.",
+        "environment.": "Of a deployment, or under a name in `environments`.",
     },
     options="options of {engine}",
     none="",
@@ -83,12 +86,14 @@ CHINESE = Words(
         "deployments.*.": "deployments",
         "timeouts.": "timeouts",
         "budget.": "budget",
+        "environment.": "environment",
     },
     notes={
         "deployments.*.": "以名字为键：字母、数字、`.`、`_`、`-`，各段之间可以用 `/`。`all`、`gateway`、`workers`、"
         "`controller` 是保留名。修改限额、别名、超时、默认参数和副本数都不会重启引擎。",
         "timeouts.": "写在某个 deployment 之下，单位为秒。",
         "budget.": "对每块 GPU：所有副本合计最多占用的显存。",
+        "environment.": "写在某个 deployment 之下，或者在 `environments` 里取一个名字。",
     },
     options="{engine} 的 options",
     none="",
@@ -104,6 +109,7 @@ def sections() -> list[Section]:
         Section("deployments.*.", Deployment),
         Section("timeouts.", Timeouts),
         Section("budget.", Budget),
+        Section("environment.", EnvironmentRecipe),
         *(section for section in engines if section.model.model_fields),
     ]
 
@@ -157,7 +163,7 @@ def _value(shape: Mapping[str, Any]) -> str:
     """A field's type and range in a word: `text`, `1 … 1000`, `a` or `b`."""
     match shape:
         case {"$ref": str(reference)}:
-            found = reference.rsplit("/", 1)[1].lower()
+            found = reference.rsplit("/", 1)[1].lower().removesuffix("recipe")
         case {"anyOf": list(several)}:
             found = " / ".join(_value(each) for each in several if each.get("type") != "null")
         case {"enum": list(words)}:

@@ -14,16 +14,8 @@ SRC = Path(__file__).parents[2] / "src"
 
 # Anybody may import a leaf; a leaf imports only leaves.
 LEAVES = {
-    "errors",
-    "state",
-    "processes",
-    "protocol",
-    "wire",
-    "telemetry",
-    "config.gpus",
-    "config.schema",
-    "engines.memory",
-    "config.values",
+    *("errors", "state", "disk", "processes", "protocol", "wire", "telemetry"),
+    *("config.gpus", "config.recipe", "config.schema", "config.values", "engines.memory"),
 }
 
 # A room → the rooms that it may import, besides the leaves and itself.
@@ -36,11 +28,12 @@ ARROWS = {
     "gateway": {"dispatch", "registry", "config"},
     "devices": {"config", "engines"},
     "fleet": {"config", "devices"},
-    "worker": {"engines", "models", "config", "devices"},
+    "environments": set[str](),
+    "worker": {"engines", "models", "environments", "config", "devices"},
     "chat": set[str](),
     "app": {"devices", "gateway", "fleet", "worker", "dispatch", "registry", "config", "engines", "models"},
     "doctor": {"config", "devices", "engines", "fleet", "gateway", "models"},
-    "cli": {"app", "chat", "devices", "doctor", "fleet", "config", "models"},
+    "cli": {"app", "chat", "devices", "doctor", "fleet", "config", "engines", "models", "environments"},
     "__main__": {"cli"},
 }
 

@@ -34,6 +34,7 @@ _COMMANDS = {
     "pull": ("pull", "Fetch models before they are needed."),
     "models": ("models", "Show the models with a short name, and the weights that were fetched."),
     "rm": ("rm", "Remove fetched weights."),
+    "env": ("env", "Show, build and remove the Python environments of engines."),
     "doctor": ("doctor", "Look for what is wrong with this machine and its fleets."),
     "gateway": ("gateway", "Serve only a gateway; workers join it."),
     "worker": ("worker", "Serve one replica and join it to gateways."),

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import platformdirs
 
+_OWN_KEYS = ("ARGOSY_API_KEY", "ARGOSY_ADMIN_KEY", "ARGOSY_JOIN_TOKEN")
 MODELSCOPE_FIRST = ("modelscope", "hf", "https", "pypi")  # what FASTCHAT_USE_MODELSCOPE=True asks for
 
 
@@ -58,6 +59,10 @@ class Environment:
             url=given("ARGOSY_URL") or given("OPENAI_BASE_URL"),
             variables={**variables, **settled},
         )
+
+    def for_others(self) -> dict[str, str]:
+        """All variables but Argosy's own keys, which are no business of an engine's, nor of a program that builds."""
+        return {name: value for name, value in self.variables.items() if name not in _OWN_KEYS}
 
     def client_key(self) -> str | None:
         """What `argosy chat` sends: the first of ARGOSY_API_KEY, else OPENAI_API_KEY."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from argosy.config.engine_fields import engine_for
 from argosy.config.schema import Deployment, Fleet
 from argosy.engines import catalog as engines
 from argosy.engines.base import EngineContext
@@ -49,7 +50,7 @@ class Needs:
         key = footprint_key(deployment, path)
         seen = (key, path, _changed_at(path), gpus)
         if name not in self._known or self._known[name][0] != seen:
-            engine = engines.engine(deployment.engine_name)
+            engine = engines.engine(engine_for(deployment, path, on_gpu=gpus and deployment.device != "cpu"))
             memory = memory_need(name, deployment, path)
             self._known[name] = (seen, EngineNeeds(memory, gpus and engine.uses_gpu(deployment)))
         needs = self._known[name][1]
@@ -79,7 +80,7 @@ def memory_need(name: str, deployment: Deployment, path: Path | None) -> MemoryN
         row = CATALOG.get(deployment.source or "")
         return None if row is None else MemoryNeed(row.name, row.size_bytes)
     context = EngineContext(name=name, deployment=deployment, path=path, key="", port=0, address_file=Path())
-    return engines.engine(deployment.engine_name).memory(context)
+    return engines.engine(engine_for(deployment, path, on_gpu=False)).memory(context)
 
 
 def _changed_at(path: Path | None) -> int:

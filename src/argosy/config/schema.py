@@ -24,6 +24,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from argosy.config.gpus import MOST_GPUS, Gpus, check_gpus, gpu_misfits
+from argosy.config.recipe import EnvironmentRecipe
 from argosy.config.values import (
     as_json,
     check_default,
@@ -131,7 +132,8 @@ class Deployment(Settings):
     )
     engine: str | None = Field(
         None,
-        description="left out: told by the fields present (urls: remote, command: command, else llama.cpp)",
+        description="left out: told by the fields present (urls: remote, command: command), else by the files of the "
+        "source and the devices: llama.cpp for GGUF, vllm for safetensors on a GPU, else transformers",
         min_length=1,
     )
     task: Literal["generate", "embed"] = Field("generate", description="answers, or embeddings")
@@ -160,6 +162,11 @@ class Deployment(Settings):
     )
 
     options: dict[str, Any] = Field(default_factory=dict, description="the engine's own")
+    environment: EnvironmentRecipe | None = Field(
+        None,
+        description="the Python environment that the engine runs in, or the name of one in `environments`; made on "
+        "first use and kept in ARGOSY_CACHE (default: the engine's own choice)",
+    )
     env: dict[str, str] = Field(
         default_factory=dict, description="environment of the engine; {key} and {port} are filled in"
     )
@@ -237,8 +244,14 @@ class Deployment(Settings):
 
     @property
     def engine_name(self) -> str:
-        """The engine, decided where it was left out: urls → remote, command → command, else llama.cpp."""
-        return decide_engine(self.engine, urls=self.urls, command=self.command)
+        """The engine; UNDECIDED until the weights are here, where they must tell."""
+        return decide_engine(self.engine, urls=self.urls, command=self.command, source=self.source)
+
+    @property
+    def adapters(self) -> dict[str, str]:
+        """LoRA adapters: the model's name → its source."""
+        given = self.options.get("adapters")
+        return {str(name): str(source) for name, source in given.items()} if isinstance(given, dict) else {}
 
     @model_validator(mode="after")
     def _fields_fit_the_engine(self) -> Deployment:
@@ -248,12 +261,20 @@ class Deployment(Settings):
         return self
 
 
-def decide_engine(engine: str | None, *, urls: object, command: object) -> str:
+UNDECIDED = "auto"  # what an engine is called that is chosen when the weights are here: engines/choice.py
+
+
+def decide_engine(engine: str | None, *, urls: object, command: object, source: object) -> str:
+    """`source` as a loaded fleet has it: a path there is absolute. Those of hubs and folders may be of either kind."""
     if engine:
         return engine
     if urls:
         return "remote"
-    return "command" if command else "llama.cpp"
+    if command:
+        return "command"
+    text = str(source or "").lower()
+    open_ = text.startswith(("hf:", "modelscope:", "/")) and "gguf" not in text.rpartition("/")[2]
+    return UNDECIDED if open_ else "llama.cpp"
 
 
 def misfits(given: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -262,7 +283,9 @@ def misfits(given: Mapping[str, Any]) -> list[tuple[str, str]]:
     Takes the fields as given, right or wrong: pydantic runs its model validators only where all fields are right, and
     one bad field must not hide another fault. A field with its default's value counts as not given.
     """
-    engine = decide_engine(given.get("engine"), urls=given.get("urls"), command=given.get("command"))
+    engine = decide_engine(
+        given.get("engine"), urls=given.get("urls"), command=given.get("command"), source=given.get("source")
+    )
     found = []
     wanted = {"command": "command", "remote": "urls", "echo": None}.get(engine, "source")
     if wanted and not given.get(wanted):
@@ -275,8 +298,8 @@ def misfits(given: Mapping[str, Any]) -> list[tuple[str, str]]:
     found += _task_misfits(given, engine)
     found += _bounds_misfits(given)
     found += gpu_misfits(given, engine)
-    if engine in ("remote", "echo") and given.get("source"):
-        found.append(("source", f"engine {engine} takes none"))
+    if engine in ("remote", "echo"):
+        found += [(field, f"engine {engine} takes none") for field in ("source", "environment") if given.get(field)]
     if engine == "remote":
         fields = ("options", "env", "chat_template")
         found += [(field, "engine remote takes none: nothing is started") for field in fields if given.get(field)]
@@ -366,6 +389,9 @@ class Fleet(Settings):
     name: FleetName = Field("default", description="for --fleet; left out: the file's own name (fleet.yaml: fleet)")
     gateway: Gateway = Field(Gateway(), description="the door")
     deployments: dict[Name, Deployment] = Field(default_factory=dict, description="the models, by name")
+    environments: dict[Name, EnvironmentRecipe] = Field(
+        default_factory=dict, description="Python environments by name, for several deployments to share"
+    )
     budget: Budget = Field(Budget(), description="of GPUs' memory")
     grace: Annotated[float, Field(ge=0, le=3600), NO_TRUTH] = Field(
         30, description="seconds that running requests get to finish when a replica or the fleet is stopped"
@@ -374,7 +400,7 @@ class Fleet(Settings):
     @model_validator(mode="after")
     def _names_are_unique(self) -> Fleet:
         if found := shared_names(
-            {name: each.aliases for name, each in self.deployments.items()},
+            {name: (*each.aliases, *each.adapters) for name, each in self.deployments.items()},
             {name: each.replicas for name, each in self.deployments.items()},
         ):
             reasons = "; ".join(f"{'.'.join(map(str, where))}: {text}" for where, text in found)

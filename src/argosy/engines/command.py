@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from argosy.config.recipe import EnvironmentRecipe
 from argosy.config.schema import Deployment
 from argosy.engines import gguf, safetensors
 from argosy.engines.base import Capabilities, EngineContext, Launch
@@ -27,6 +29,13 @@ class Command:
     options: type[BaseModel] = Options
     takes_chat_template = True
     tells_port = False
+    tested_with = "any server that speaks the OpenAI wire"
+
+    def environment(self, deployment: Deployment, *, on_gpu: bool) -> EnvironmentRecipe | None:
+        return None
+
+    def companions(self, deployment: Deployment) -> Mapping[str, str]:
+        return {}
 
     def launch(self, context: EngineContext) -> Launch:
         command = context.deployment.command or ()
@@ -35,6 +44,7 @@ class Command:
             "{port}": str(context.port),
             "{name}": context.name,
             "{chat_template}": str(context.chat_template),
+            "{python}": str(context.python),
         }
         return Launch(tuple(_filled(word, filled) for word in command))
 

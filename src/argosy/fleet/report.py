@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from argosy.config.schema import Deployment, Fleet
+from argosy.config.schema import UNDECIDED, Deployment, Fleet
 from argosy.fleet.launcher import LaunchedReplica
 from argosy.fleet.planner import deployment_of, planned_id, replica_id
 from argosy.protocol.admin import DeploymentReport, Event, FleetReport, ProcessReport, ReplicaReport, ReplicaView
@@ -132,7 +132,7 @@ def _deployment(
     replicas.sort(key=lambda replica: index_order(replica.id))
     return DeploymentReport(
         name=name,
-        engine=deployment.engine_name,
+        engine=_engine(deployment, launched, name),
         source=deployment.source,
         aliases=list(deployment.aliases),
         wanted=wanted,
@@ -141,6 +141,14 @@ def _deployment(
         waiting=waiting,
         replicas=replicas,
     )
+
+
+def _engine(deployment: Deployment, launched: Mapping[str, LaunchedReplica], name: str) -> str:
+    """Where the files decide, a replica that has them tells."""
+    if deployment.engine_name != UNDECIDED:
+        return deployment.engine_name
+    told = (each.status.traits.engine for each in launched.values() if each.status and deployment_of(each.id) == name)
+    return next(filter(None, told), UNDECIDED)
 
 
 def _replica(

@@ -114,7 +114,8 @@ class ReplicaStatus(msgspec.Struct, frozen=True, kw_only=True):
     health: str = "/health"  # GET this (with the engine's key) to probe it
     by_hand: bool = False  # no controller started it: a gateway calls it back before it sends anything there
     model: ModelIdentity | None = None
-    upstream_model: str | None = None  # when set, a request's model is rewritten to it
+    upstream_model: str | None = None  # when set, a request's model is rewritten to it …
+    adapters: list[str] = []  # … but for these, which the engine knows by their own names
 
     @property
     def over(self) -> bool:

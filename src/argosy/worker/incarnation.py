@@ -6,9 +6,11 @@ The process itself is engine_process.py's, what to do after the end main.py's.
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -30,7 +32,6 @@ _PORT_TRIES = 3
 _FIRST_LOOK_SECONDS = 0.05  # between two looks whether it is ready: short for the quick ones …
 _LONGEST_LOOK_SECONDS = 0.5  # … and cheap for those that load for minutes
 _BUSY_CORES = 0.2
-_OWN_VARIABLES = ("ARGOSY_API_KEY", "ARGOSY_ADMIN_KEY", "ARGOSY_JOIN_TOKEN")  # no business of an engine's
 
 _log = EventLog("worker")
 
@@ -60,11 +61,13 @@ class Blueprint:
     log: Path
     record: Path  # engine.json
     address_file: Path
-    variables: Mapping[str, str]
+    variables: Mapping[str, str]  # without Argosy's own keys
     client: Client
     reservations: Reservations
     devices: tuple[AssignedDevice, ...] | None = None  # GPUs it was given; None: nobody says
     patience: Patience = Patience()
+    python: Path = Path(sys.executable)  # of the environment it runs in
+    companions: Mapping[str, Path] = field(default_factory=dict)
 
 
 class Incarnation:
@@ -92,6 +95,8 @@ class Incarnation:
                 address_file=blueprint.address_file,
                 chat_template=_chat_template(blueprint),
                 devices=blueprint.devices,
+                python=blueprint.python,
+                companions=blueprint.companions,
             )
             try:
                 return await cls._start_once(blueprint, context, on_pid)
@@ -158,11 +163,16 @@ class Incarnation:
             name: value.replace("{key}", context.key).replace("{port}", str(context.port))
             for name, value in blueprint.deployment.env.items()
         }
-        inherited = {name: value for name, value in blueprint.variables.items() if name not in _OWN_VARIABLES}
         process = await EngineProcess.start(
             launch,
             # The plan's word on GPUs is the last one.
-            environment={**inherited, **launch.env, **filled, **device_variables(blueprint.devices)},
+            environment={
+                **blueprint.variables,
+                **_programs(context, blueprint.variables),
+                **launch.env,
+                **filled,
+                **device_variables(blueprint.devices),
+            },
             log=blueprint.log,
             record=blueprint.record,
         )
@@ -223,6 +233,15 @@ def _chat_template(blueprint: Blueprint) -> Path | None:
     file = blueprint.address_file.with_name("chat_template.jinja")
     file.write_text(blueprint.deployment.chat_template, encoding="utf-8")
     return file
+
+
+def _programs(context: EngineContext, variables: Mapping[str, str]) -> Mapping[str, str]:
+    """Those of its environment come first on PATH, as in a shell where that is active."""
+    if not context.in_own_environment:
+        return {}
+    folder = context.python.parent
+    path = os.pathsep.join([str(folder), variables.get("PATH", os.defpath)])
+    return {"PATH": path, "VIRTUAL_ENV": str(folder.parent)}
 
 
 def _reserve(blueprint: Blueprint, context: EngineContext, memory: ExitStack) -> None:

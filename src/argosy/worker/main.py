@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import secrets
 import signal
@@ -23,9 +24,8 @@ from pydantic import ValidationError
 from argosy.config.environment import Environment
 from argosy.config.schema import Deployment
 from argosy.devices.nvml import Nvml
-from argosy.engines import catalog
 from argosy.engines.measured import Footprints
-from argosy.errors import EngineError, InputError, SourceError
+from argosy.errors import BuildError, EngineError, InputError, SourceError
 from argosy.processes.restarts import STARTS_IN_WINDOW, RestartHistory
 from argosy.protocol.heartbeat import engine_key
 from argosy.protocol.replica import ReplicaSpec, ReplicaState, ReplicaStatus
@@ -46,6 +46,7 @@ from argosy.worker.joining import Joiner
 from argosy.worker.listener import Listeners, Target
 from argosy.worker.log_courier import LogCourier
 from argosy.worker.memory import keep_measured
+from argosy.worker.preparation import Preparation, Prepared, on_gpu
 from argosy.worker.reservations import NoRoomError, Reservations
 from argosy.worker.visible_devices import device_labels
 
@@ -71,30 +72,13 @@ class Worker:
     ) -> None:
         self._spec = spec
         self._cache = environment.cache
-        self._sources = environment.sources
         self._join_token = join_token
         self._deployment = Deployment.model_validate(spec.config)
-        engine = catalog.engine(self._deployment.engine_name)
-        capabilities = engine.capabilities(self._deployment)
-        self._slots = capabilities.slots
+        self._slots = 1  # until the engine is known
         files = folder.replica(spec.id)
         self._spec_file = files.spec
         previous = read_json(files.status, ReplicaStatus)
         self._log_file = folder.log(spec.id)
-        self._blueprint = Blueprint(
-            replica=spec.id,
-            name=spec.deployment.name,
-            deployment=self._deployment,
-            engine=engine,
-            log=self._log_file,
-            record=files.engine,
-            address_file=files.address,
-            variables=environment.variables,
-            devices=spec.devices,
-            client=client,
-            reservations=Reservations(folder.reservations, folder.name),
-            patience=patience or Patience(),
-        )
         self._board = Board(
             files.status,
             ReplicaStatus(
@@ -109,11 +93,31 @@ class Worker:
                 worker_pid=os.getpid(),
                 concurrency=self._deployment.concurrency or self._slots,
                 weight=self._deployment.weight,
-                paths=list(capabilities.paths),
-                traits=capabilities.traits,
-                health=engine.health(self._deployment),
                 by_hand=spec.join is not None,
             ),
+        )
+        self._preparation = Preparation(
+            deployment=self._deployment,
+            cache=environment.cache,
+            variables=environment.for_others(),
+            sources=environment.sources,
+            on_gpu=on_gpu(self._deployment, spec.devices),
+            report=lambda text: self._board.change(reason=text),
+        )
+        self._record = files.engine
+        self._blueprint = functools.partial(
+            Blueprint,
+            replica=spec.id,
+            name=spec.deployment.name,
+            deployment=self._deployment,
+            log=self._log_file,
+            record=self._record,
+            address_file=files.address,
+            variables=environment.for_others(),
+            devices=spec.devices,
+            client=client,
+            reservations=Reservations(folder.reservations, folder.name),
+            patience=patience or Patience(),
         )
         self._footprint = Footprint(
             Footprints(folder.footprints),
@@ -181,7 +185,7 @@ class Worker:
             await asyncio.wait({joining})
 
     async def _run(self) -> int:
-        killed = await asyncio.to_thread(end_leftovers, self._blueprint.record)
+        killed = await asyncio.to_thread(end_leftovers, self._record)
         if killed:
             _log.warning("replica.leftovers_killed", replica=self._spec.id, processes=killed)
         async with _background(
@@ -226,7 +230,7 @@ class Worker:
             history.started(time.monotonic())
             try:
                 await self._live_once()
-            except (EngineError, SourceError) as error:
+            except (EngineError, SourceError, BuildError) as error:
                 reason, permanent, crowded = str(error), error.permanent, isinstance(error, NoRoomError)
             if self._drain_asked.is_set():
                 return
@@ -253,25 +257,19 @@ class Worker:
                 self._board.change(restarts=self._board.status.restarts + 1)
 
     async def _live_once(self) -> None:
-        """One incarnation of the engine, from its weights to its end. Always raises EngineError or SourceError."""
+        """One incarnation of the engine, from its weights to its end. Always raises EngineError, SourceError or
+        BuildError."""
         board = self._board
         epoch = max(board.status.epoch + 1, time.time_ns() // 1_000_000)
         board.change(state=ReplicaState.STARTING, epoch=epoch, reason="")
-        path: Path | None = None
-        if self._deployment.source is not None:
-            path = await weights.fetch(
-                self._deployment.source,
-                cache=self._cache,
-                variables=self._blueprint.variables,
-                order=self._sources,
-                report=lambda text: board.change(reason=text),
-            )
-            board.change(reason="")
-        self._footprint.path = path
-        board.change(model=await weights.identity(self._deployment, path, cache=self._cache))
+        prepared = await self._preparation.run()
+        self._tell_capabilities(prepared)
+        self._footprint.path = prepared.path
+        board.change(model=await weights.identity(self._deployment, prepared.path, cache=self._cache))
         key = engine_key(self._join_token, self._spec.id, epoch)
+        blueprint = self._blueprint(engine=prepared.engine, python=prepared.python, companions=prepared.companions)
         incarnation = await Incarnation.start(
-            self._blueprint, path, key, on_pid=lambda pid: board.change(engine_pid=pid)
+            blueprint, prepared.path, key, on_pid=lambda pid: board.change(engine_pid=pid)
         )
         self._incarnation = incarnation
         try:
@@ -285,6 +283,19 @@ class Worker:
         finally:
             self._incarnation = None
             await incarnation.stop(_HURRIED_GRACE_SECONDS if self._hurried.is_set() else _ENGINE_GRACE_SECONDS)
+
+    def _tell_capabilities(self, prepared: Prepared) -> None:
+        capabilities = prepared.engine.capabilities(self._deployment)
+        self._slots = capabilities.slots
+        self._board.change(
+            reason="",
+            concurrency=self._deployment.concurrency or self._slots,
+            paths=list(capabilities.paths),
+            traits=capabilities.traits,
+            health=prepared.engine.health(self._deployment),
+            upstream_model=self._spec.deployment.name if capabilities.checks_names else None,
+            adapters=list(self._deployment.adapters),
+        )
 
     async def _drain(self, serving: asyncio.Task[None]) -> None:
         """Lets running requests finish: until every gateway says none is left, the grace is over, or we are hurried."""
