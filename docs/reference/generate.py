@@ -14,7 +14,8 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-from argosy.config.schema import Deployment, Fleet, Gateway, Timeouts
+from argosy.config.recipe import EnvironmentRecipe
+from argosy.config.schema import Budget, Deployment, FastChat, Fleet, Gateway, Timeouts
 from argosy.engines import catalog
 
 HERE = Path(__file__).parent
@@ -51,12 +52,23 @@ ENGLISH = Words(
     "`${NAME}` is filled in from the environment, `${NAME:-default}` also where it is unset; `$${` is a plain `${`. "
     "Paths are relative to the file. An unknown field is a fault.",
     header="| field | value | default | meaning |",
-    headings={"": "The file", "gateway.": "gateway", "deployments.*.": "deployments", "timeouts.": "timeouts"},
+    headings={
+        "": "The file",
+        "gateway.": "gateway",
+        "fastchat.": "fastchat",
+        "deployments.*.": "deployments",
+        "timeouts.": "timeouts",
+        "budget.": "budget",
+        "environment.": "environment",
+    },
     notes={
+        "fastchat.": "For [old FastChat processes](../guide/fastchat-pieces.md).",
         "deployments.*.": "By name: letters, digits, `.`, `_`, `-`, and `/` between parts. `all`, `gateway`, `workers` "
         "and `controller` are reserved. Limits, aliases, timeouts, defaults and the number of replicas change without "
         "a restart.",
         "timeouts.": "Of a deployment, in seconds.",
+        "budget.": "Of every GPU: what replicas may take of it together.",
+        "environment.": "Of a deployment, or under a name in `environments`.",
     },
     options="options of {engine}",
     none="",
@@ -70,11 +82,22 @@ CHINESE = Words(
     "`${NAME}` 取环境变量的值，`${NAME:-default}` 在变量未设置时取默认值；`$${` 表示字面的 `${`。"
     "路径相对于文件所在目录。未知字段会被报为错误。",
     header="| 字段 | 取值 | 默认 | 含义 |",
-    headings={"": "整个文件", "gateway.": "gateway", "deployments.*.": "deployments", "timeouts.": "timeouts"},
+    headings={
+        "": "整个文件",
+        "gateway.": "gateway",
+        "fastchat.": "fastchat",
+        "deployments.*.": "deployments",
+        "timeouts.": "timeouts",
+        "budget.": "budget",
+        "environment.": "environment",
+    },
     notes={
+        "fastchat.": "供[旧的 FastChat 进程](../guide/fastchat-pieces.zh.md)使用。",
         "deployments.*.": "以名字为键：字母、数字、`.`、`_`、`-`，各段之间可以用 `/`。`all`、`gateway`、`workers`、"
         "`controller` 是保留名。修改限额、别名、超时、默认参数和副本数都不会重启引擎。",
         "timeouts.": "写在某个 deployment 之下，单位为秒。",
+        "budget.": "对每块 GPU：所有副本合计最多占用的显存。",
+        "environment.": "写在某个 deployment 之下，或者在 `environments` 里取一个名字。",
     },
     options="{engine} 的 options",
     none="",
@@ -87,8 +110,11 @@ def sections() -> list[Section]:
     return [
         Section("", Fleet),
         Section("gateway.", Gateway),
+        Section("fastchat.", FastChat),
         Section("deployments.*.", Deployment),
         Section("timeouts.", Timeouts),
+        Section("budget.", Budget),
+        Section("environment.", EnvironmentRecipe),
         *(section for section in engines if section.model.model_fields),
     ]
 
@@ -142,7 +168,7 @@ def _value(shape: Mapping[str, Any]) -> str:
     """A field's type and range in a word: `text`, `1 … 1000`, `a` or `b`."""
     match shape:
         case {"$ref": str(reference)}:
-            found = reference.rsplit("/", 1)[1].lower()
+            found = reference.rsplit("/", 1)[1].lower().removesuffix("recipe")
         case {"anyOf": list(several)}:
             found = " / ".join(_value(each) for each in several if each.get("type") != "null")
         case {"enum": list(words)}:
