@@ -15,7 +15,7 @@ import yaml
 from pydantic import BaseModel
 
 from argosy.config.recipe import EnvironmentRecipe
-from argosy.config.schema import Budget, Deployment, Fleet, Gateway, Timeouts
+from argosy.config.schema import Budget, Deployment, FastChat, Fleet, Gateway, Timeouts
 from argosy.engines import catalog
 
 HERE = Path(__file__).parent
@@ -55,12 +55,14 @@ ENGLISH = Words(
     headings={
         "": "The file",
         "gateway.": "gateway",
+        "fastchat.": "fastchat",
         "deployments.*.": "deployments",
         "timeouts.": "timeouts",
         "budget.": "budget",
         "environment.": "environment",
     },
     notes={
+        "fastchat.": "For [old FastChat processes](../guide/fastchat-pieces.md).",
         "deployments.*.": "By name: letters, digits, `.`, `_`, `-`, and `/` between parts. `all`, `gateway`, `workers` "
         "and `controller` are reserved. Limits, aliases, timeouts, defaults and the number of replicas change without "
         "a restart.",
@@ -83,12 +85,14 @@ CHINESE = Words(
     headings={
         "": "整个文件",
         "gateway.": "gateway",
+        "fastchat.": "fastchat",
         "deployments.*.": "deployments",
         "timeouts.": "timeouts",
         "budget.": "budget",
         "environment.": "environment",
     },
     notes={
+        "fastchat.": "供[旧的 FastChat 进程](../guide/fastchat-pieces.zh.md)使用。",
         "deployments.*.": "以名字为键：字母、数字、`.`、`_`、`-`，各段之间可以用 `/`。`all`、`gateway`、`workers`、"
         "`controller` 是保留名。修改限额、别名、超时、默认参数和副本数都不会重启引擎。",
         "timeouts.": "写在某个 deployment 之下，单位为秒。",
@@ -106,6 +110,7 @@ def sections() -> list[Section]:
     return [
         Section("", Fleet),
         Section("gateway.", Gateway),
+        Section("fastchat.", FastChat),
         Section("deployments.*.", Deployment),
         Section("timeouts.", Timeouts),
         Section("budget.", Budget),

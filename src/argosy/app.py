@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import random
 import shutil
 import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from argosy.config.environment import Environment
 from argosy.errors import InputError
@@ -24,16 +25,18 @@ from argosy.protocol.admin import FleetTable
 from argosy.state import FleetFolder
 
 if TYPE_CHECKING:
-    from argosy.config.schema import Deployment, Fleet
+    from argosy.config.schema import FastChat, Fleet
     from argosy.fleet.controller import Controller
     from argosy.gateway.app import Gateway
     from argosy.gateway.call import Call, Visit
     from argosy.gateway.keys import ClientKeys
     from argosy.processes.identity import ProcessIdentity
-    from argosy.protocol.plan import DevicesReport, FleetPlan
-    from argosy.protocol.replica import AssignedDevice
+    from argosy.protocol.replica import ReplicaSpec
     from argosy.telemetry.logging import LogFormat
     from argosy.telemetry.otlp import Otlp
+    from argosy.wire.client import Client
+    from argosy.worker.listener import Target
+    from argosy.worker.main import Beside
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ class GatewaySettings:
     cors_origins: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
     log_format: LogFormat = "text"
+    fastchat: FastChat | None = None  # a listener that this gateway keeps itself, where no controller does
     tls: tuple[str, str] | None = None  # certificate and key, PEM files; None: plain HTTP
     telemetry: Literal["otlp"] | None = None
 
@@ -271,6 +275,8 @@ async def _serve_gateway(
             beside.append(together.create_task(KeyWatch(keys, gateway.gatekeeper.take).run()))
             if log is not None:
                 beside.append(together.create_task(RotatingLog(log).keep_small()))
+            if settings.fastchat is not None:
+                beside.append(together.create_task(_keep_companion(folder, settings.fastchat, environment)))
             await serve(gateway, listener, settings.grace_seconds, lambda: on_listening(address), tls=tls)
             for task in beside:
                 task.cancel()
@@ -281,6 +287,18 @@ async def _serve_gateway(
             otlp.close()
         _forget_own_record(folder, record)
     return 0
+
+
+async def _keep_companion(folder: FleetFolder, settings: FastChat, environment: Environment) -> None:
+    from argosy.fleet.companion import LOOK_SECONDS, Companion  # noqa: PLC0415
+
+    companion = Companion(folder, env=environment.variables, owner=os.getpid())
+    try:
+        while True:
+            companion.keep(settings, time.monotonic())
+            await asyncio.sleep(LOOK_SECONDS)
+    finally:
+        await companion.end()
 
 
 def make_client_key(fleet: Fleet, folder: FleetFolder, environment: Environment) -> str | None:
@@ -364,8 +382,8 @@ def run_controller(folder: FleetFolder, environment: Environment) -> int:
 async def _control(folder: FleetFolder, environment: Environment, owner: ProcessIdentity | None) -> int:
     from argosy.config.needs import Needs  # noqa: PLC0415
     from argosy.devices.inventory import Machine  # noqa: PLC0415
-    from argosy.engines.measured import Footprints  # noqa: PLC0415
     from argosy.fleet.api import FleetListener, controller_app  # noqa: PLC0415
+    from argosy.fleet.companion import Companion  # noqa: PLC0415
     from argosy.fleet.controller import Controller  # noqa: PLC0415
     from argosy.fleet.gateway_process import GatewayProcess  # noqa: PLC0415
     from argosy.fleet.local import LocalLauncher  # noqa: PLC0415
@@ -400,8 +418,9 @@ async def _control(folder: FleetFolder, environment: Environment, owner: Process
     controller = Controller(
         folder,
         launcher=LocalLauncher(folder, env=variables, machine=Machine.of(environment.devices, environment.variables)),
-        needs=Needs(environment.cache, Footprints(folder.footprints)).of_fleet,
+        needs=Needs(environment.cache, folder.footprints).of_fleet,
         gateway=GatewayProcess(folder, client=client, admin_key=admin_key, changed=changed.set, env=variables),
+        companion=Companion(folder, env=variables),
         desired=desired,
         before=fleet_of(before, folder) if before is not None else None,
         address=listener.address,
@@ -440,65 +459,6 @@ async def _end_with(owner: ProcessIdentity, controller: Controller) -> None:
     controller.down(now=True)
 
 
-async def forecast_of(fleet: Fleet, folder: FleetFolder, environment: Environment) -> FleetPlan:
-    """What `argosy up` would do with it now. Raises InputError."""
-    from argosy.config.needs import Needs  # noqa: PLC0415
-    from argosy.devices.inventory import Machine  # noqa: PLC0415
-    from argosy.engines.measured import Footprints  # noqa: PLC0415
-    from argosy.fleet.forecast import forecast  # noqa: PLC0415
-    from argosy.fleet.local import LocalLauncher  # noqa: PLC0415
-    from argosy.fleet.observer import desired_of  # noqa: PLC0415
-    from argosy.fleet.planner import placement_of, plan  # noqa: PLC0415
-
-    launcher = LocalLauncher(folder, machine=Machine.of(environment.devices, environment.variables))
-    try:
-        launched, nodes = {each.id: each for each in await launcher.list()}, await launcher.nodes()
-    finally:
-        await launcher.close()
-    before = desired_of(folder)
-    restarts = before.restarts if before is not None else {}
-    needs = Needs(environment.cache, Footprints(folder.footprints)).of_fleet(fleet, any(node.devices for node in nodes))
-    placement = placement_of(fleet, (), launched, nodes=nodes, needs=needs, restarts=restarts)
-    current = {each.id: each.spec for each in launched.values()}
-    specs = plan(fleet, (), current, placement=placement, gateways=[], revision=0, restarts=restarts)
-    return forecast(fleet, nodes, placement, specs, launched)
-
-
-def place_by_hand(
-    replica: str, name: str, deployment: Deployment, environment: Environment
-) -> tuple[AssignedDevice, ...] | None:
-    """GPUs for a replica that no controller plans. Raises InputError where it has no place."""
-    from argosy.config.needs import Needs  # noqa: PLC0415
-    from argosy.config.schema import Budget  # noqa: PLC0415
-    from argosy.devices.inventory import Machine  # noqa: PLC0415
-    from argosy.engines.measured import Footprints  # noqa: PLC0415
-    from argosy.fleet.claims import claimed_by_others  # noqa: PLC0415
-    from argosy.fleet.launcher import NodeInfo  # noqa: PLC0415
-    from argosy.fleet.placement import place  # noqa: PLC0415
-    from argosy.fleet.wishes import wishes  # noqa: PLC0415
-    from argosy.state import Home  # noqa: PLC0415
-
-    folder = Home(environment.home).fleet("joined")  # of nobody's: all fleets are others
-    seen = Machine.of(environment.devices, environment.variables).look()
-    needs = Needs(environment.cache, Footprints(folder.footprints)).of(name, deployment, gpus=bool(seen.devices))
-    asked = list(wishes(name, deployment, {replica: 0}, needs, {}))
-    placement = place(asked, [NodeInfo.of(seen, claimed_by_others(folder))], Budget())
-    if replica in placement.refused:
-        raise InputError(f"this machine has no place for it: {placement.refused[replica]}")
-    return placement.places[replica].devices
-
-
-def devices_report(environment: Environment) -> DevicesReport:
-    """What this machine has for replicas, and who uses it. Raises InputError."""
-    from argosy.devices.inventory import Machine  # noqa: PLC0415
-    from argosy.engines.machine import available_memory_bytes  # noqa: PLC0415
-    from argosy.fleet.tenants import tenants  # noqa: PLC0415
-    from argosy.state import Home  # noqa: PLC0415
-
-    seen = Machine.of(environment.devices, environment.variables).look()
-    return tenants(seen, Home(environment.home).fleets(), free_bytes=available_memory_bytes())
-
-
 def run_worker(spec_path: Path, environment: Environment, *, log: Path | None = None) -> int:
     """Hosts the replica of FLEET/replicas/ID/spec.json until it is stopped (0) or gave up (1): the exit code.
 
@@ -510,4 +470,41 @@ def run_worker(spec_path: Path, environment: Environment, *, log: Path | None = 
 
     logging.configure(log)
     spec, folder = main.read_spec(spec_path)
-    return asyncio.run(main.run(spec, folder, environment))
+    return asyncio.run(main.run(spec, folder, environment, _fastchat_registration(spec)))
+
+
+def _fastchat_registration(spec: ReplicaSpec) -> Callable[[Client, str], Beside] | None:
+    """What makes a worker's registration at an old FastChat controller; None where it has none."""
+    settings = spec.fastchat
+    if settings is None:
+        return None
+    from argosy.fastchat.registration import Registration  # noqa: PLC0415
+
+    def beside_of(client: Client, join_token: str) -> Beside:
+        names = [spec.deployment.name, *spec.deployment.aliases]
+        secret = f"{join_token} {spec.deployment.name}"
+
+        def beside(target: Callable[[], Target | None]) -> Coroutine[Any, Any, None]:
+            return Registration(settings, names=names, secret=secret, client=client, target=target).run()
+
+        return beside
+
+    return beside_of
+
+
+def run_fastchat(folder: FleetFolder, settings: FastChat, environment: Environment, *, owner: int | None) -> int:
+    """The listener for old FastChat processes, until SIGTERM, SIGINT or the end of the process `owner`. Returns the
+    exit code.
+
+    Raises InputError when its address cannot be had, or the fleet has no join token.
+    """
+    from argosy.fastchat import main  # noqa: PLC0415
+    from argosy.processes.identity import ProcessIdentity  # noqa: PLC0415
+    from argosy.telemetry import logging  # noqa: PLC0415
+
+    logging.configure()
+    try:
+        who = ProcessIdentity.of(owner) if owner is not None else None
+    except ProcessLookupError:
+        return 0  # it ended before we began
+    return asyncio.run(main.run(folder, settings, environment, who))

@@ -13,9 +13,9 @@ def devices(
     """Show GPUs, cores and memory: how much, how much is free, and who holds the rest."""
     import msgspec
 
-    from argosy.app import devices_report
     from argosy.cli.fleets import read_environment
     from argosy.cli.plan_text import devices_text
+    from argosy.fleet.outlook import devices_report
 
     report = devices_report(read_environment())
     if as_json:

@@ -21,10 +21,10 @@ def plan(
 
     import msgspec
 
-    from argosy.app import forecast_of
     from argosy.cli.fleets import fleet_folder, read_environment
     from argosy.cli.plan_text import plan_text
     from argosy.cli.up import wanted_fleet
+    from argosy.fleet.outlook import forecast_of
 
     environment = read_environment()
     wanted = wanted_fleet(what or [], environment, gpus)

@@ -95,11 +95,12 @@ def _prepare(folder: FleetFolder, wanted: Fleet, environment: Environment) -> No
     """Whatever can be known to go wrong is found here, before anything starts; and what changes is said."""
     import asyncio
 
-    from argosy.app import forecast_of, make_client_key
+    from argosy.app import make_client_key
     from argosy.cli.plan_text import short_plan_text
     from argosy.fleet.address import port_of
     from argosy.fleet.difference import difference_text
     from argosy.fleet.observer import controller_of, desired_of, runs
+    from argosy.fleet.outlook import forecast_of
     from argosy.fleet.port import check_port
     from argosy.state import Home, ProcessRecord, read_json
 

@@ -16,10 +16,10 @@ from argosy.errors import InputError
 
 Gpus = Literal["auto"] | int | tuple[int, ...] | tuple[tuple[int, ...], ...]
 AUTO: Literal["auto"] = "auto"
+VISIBLE = "CUDA_VISIBLE_DEVICES"  # what a deployment's own `env` may say instead of all this
 MOST_GPUS = 1024  # of one replica, and the highest index
 
 _FIELDS = ("gpus", "tensor_parallel", "memory_fraction")
-_VARIABLES = ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER")
 _HOW = "write a number of GPUs, auto, indices such as [0, 1], or one list for each replica: [[0], [1]]"
 _NOTES = re.compile(r"(?P<source>.+)@(?P<indices>\d+(?:,\d+)*)")
 
@@ -73,27 +73,25 @@ def lists_of(gpus: object) -> int | None:
 
 def gpu_misfits(given: Mapping[str, Any], engine: str) -> Iterator[tuple[str, str]]:
     """Fields that do not go together: (field, what is wrong). Takes them as given, right or wrong."""
-    gpus, parallel = given.get("gpus"), given.get("tensor_parallel")
+    gpus, device = given.get("gpus"), given.get("device")
+    said = [field for field in _FIELDS if given.get(field)]
+    said += ["device"] if device not in (None, "auto") else []
     if engine == "remote":
-        said = [field for field in _FIELDS if given.get(field)]
-        said += ["device"] if given.get("device") not in (None, "auto") else []
         yield from ((field, "engine remote takes none: nothing is started") for field in said)
         return
-    if given.get("device") == "cpu":
-        yield from ((field, "device is cpu, so there are none") for field in _FIELDS if given.get(field))
-        return
-    if gpus == 0:
-        yield from ((field, "gpus is 0, so there are none") for field in _FIELDS[1:] if given.get(field))
-        if given.get("device") == "gpu":
-            yield "gpus", "device is gpu: it must have one"
+    env = given.get("env")
+    if said and isinstance(env, Mapping) and VISIBLE in env:
+        yield "env", f"{VISIBLE} is what {said[0]} decides: leave one of them out"
+    none = "device is cpu" if device == "cpu" else "gpus is 0" if gpus == 0 else ""
+    if none:
+        clash = [field for field in said if field != "device" or device == "gpu"]
+        yield from ((field, f"{none}, so there are none") for field in clash)
         return
     try:
         wanted = check_gpus(gpus) or AUTO
     except ValueError:  # told as that field's own fault
         return
-    for variable in _VARIABLES:
-        if gpus is not None and isinstance(env := given.get("env"), Mapping) and variable in env:
-            yield "env", f"{variable} is what gpus sets: leave one of them out"
+    parallel = given.get("tensor_parallel")
     if isinstance(parallel, int) and not isinstance(parallel, bool):
         yield from (("tensor_parallel", why) for why in _parallel_misfit(wanted, parallel))
     lists, replicas = lists_of(gpus), given.get("replicas", 1)

@@ -24,6 +24,7 @@ from argosy.config.paths import made_absolute
 from argosy.config.schema import (
     Budget,
     Deployment,
+    FastChat,
     Fleet,
     Gateway,
     Timeouts,
@@ -146,7 +147,12 @@ def _without_nothing(data: Any, model: type[BaseModel]) -> Any:
     """A field with nothing behind it (its lines are comments) is left out; in a typing error it stays and is told."""
     if not isinstance(data, dict):
         return data
-    parts: dict[str, type[BaseModel]] = {"gateway": Gateway, "timeouts": Timeouts, "budget": Budget}
+    parts: dict[str, type[BaseModel]] = {
+        "gateway": Gateway,
+        "fastchat": FastChat,
+        "timeouts": Timeouts,
+        "budget": Budget,
+    }
     kept = {}
     for field, value in data.items():
         if value is None and field in model.model_fields:

@@ -6,6 +6,7 @@ Reads files; fetches nothing. What it has read it reads again only when the file
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,9 +30,10 @@ class EngineNeeds:
 
 
 class Needs:
-    def __init__(self, cache: Path, footprints: Footprints) -> None:
+    def __init__(self, cache: Path, measured: Path) -> None:
+        """`measured`: the folder of what engines held before."""
         self._cache = cache
-        self._footprints = footprints
+        self._footprints = Footprints(measured)
         self._known: dict[str, tuple[object, EngineNeeds]] = {}
 
     def of_fleet(self, fleet: Fleet, gpus: bool) -> dict[str, EngineNeeds]:  # noqa: FBT001 - given by position, as a callable
@@ -52,10 +54,7 @@ class Needs:
             memory = memory_need(name, deployment, path)
             self._known[name] = (seen, EngineNeeds(memory, gpus and engine.uses_gpu(deployment)))
         needs = self._known[name][1]
-        measured = self._footprints.of(key)
-        if needs.memory is None or not measured:
-            return needs
-        return dataclasses.replace(needs, memory=dataclasses.replace(needs.memory, measured=measured))
+        return dataclasses.replace(needs, memory=corrected(needs.memory, key, self._footprints.of(key)))
 
     def _path(self, deployment: Deployment) -> Path | None:
         if deployment.source is None:
@@ -64,6 +63,15 @@ class Needs:
             return cached(deployment.source, cache=self._cache)
         except SourceError:
             return None  # the start says what is wrong with it
+
+
+def corrected(need: MemoryNeed | None, key: str, measured: Mapping[int, int]) -> MemoryNeed | None:
+    """By what the same thing held at earlier loads: GPUs → bytes of each. Pure."""
+    if need is not None:
+        return dataclasses.replace(need, measured=measured) if measured else need
+    held = max((gpus * size for gpus, size in measured.items()), default=0)
+    # What no header tells is known from now on: it need not have a GPU of its own any more.
+    return MemoryNeed(key, held, measured=measured) if held else None
 
 
 def memory_need(name: str, deployment: Deployment, path: Path | None) -> MemoryNeed | None:

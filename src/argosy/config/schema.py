@@ -31,6 +31,7 @@ from argosy.config.values import (
     check_defaults,
     check_endpoint,
     check_fleet_name,
+    check_listen,
     check_name,
     check_network,
     check_origin,
@@ -118,6 +119,22 @@ class Budget(Settings):
 
     memory_fraction: Fraction = Field(0.95, description="share of a GPU's memory that replicas may take together")
     reserve: Bytes = Field(0, description="memory of each GPU that is left free in any case (2GiB, 512MiB)")
+
+
+class FastChat(Settings):
+    """The listener that old FastChat workers and tools take for their controller; none without this."""
+
+    listen: Annotated[str, AfterValidator(check_listen)] = Field(
+        "127.0.0.1:21001", description="ADDRESS:PORT; 21001 is where FastChat's processes look for their controller"
+    )
+    allow: Annotated[tuple[Annotated[str, AfterValidator(check_network)], ...], Field(min_length=1)] = Field(
+        ("127.0.0.0/8", "::1/128"),
+        description="networks: who may speak to it, and where the workers may be that register. Those processes can "
+        "send no key, so whoever is in these networks may",
+    )
+    concurrency: Annotated[int, Field(ge=1, le=10000), NO_TRUTH] = Field(
+        5, description="requests in flight per old worker and model: FastChat's --limit-worker-concurrency"
+    )
 
 
 class Deployment(Settings):
@@ -393,6 +410,9 @@ class Fleet(Settings):
         default_factory=dict, description="Python environments by name, for several deployments to share"
     )
     budget: Budget = Field(Budget(), description="of GPUs' memory")
+    fastchat: FastChat | None = Field(
+        None, description="take old FastChat workers in; left out: no listener, `fastchat: {}`: one with these defaults"
+    )
     grace: Annotated[float, Field(ge=0, le=3600), NO_TRUTH] = Field(
         30, description="seconds that running requests get to finish when a replica or the fleet is stopped"
     )

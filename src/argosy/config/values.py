@@ -82,6 +82,19 @@ def check_network(network: str) -> str:
     return network
 
 
+def check_listen(listen: str) -> str:
+    """ADDRESS:PORT to listen on; an address of version 6 stands in brackets. Raises ValueError."""
+    host, colon, port = listen.rpartition(":")
+    try:
+        ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
+        right = bool(colon) and 0 <= int(port) <= 65535
+    except ValueError:
+        right = False
+    if not right:
+        raise ValueError(f"{listen!r} is no address to listen on; write one such as 127.0.0.1:21001")
+    return listen
+
+
 def check_endpoint(path: str) -> str:
     """A path that the door knows. Raises ValueError."""
     if path not in ENDPOINTS:

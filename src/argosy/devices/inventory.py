@@ -20,7 +20,9 @@ class Inventory:
     node: str
     cores: int
     memory_bytes: int  # what a container or a cgroup leaves us of it
+    free_bytes: int
     devices: tuple[Device, ...] = ()
+    has_gpu: bool = False  # also one that no source sees
     why_no_gpu: str = ""
     simulated: bool = False
 
@@ -42,11 +44,14 @@ class Machine:
 
     def look(self) -> Inventory:
         found, told = self.source.find(), self._told
+        memory = (told.memory if told else None) or machine.memory_limit_bytes()
         return Inventory(
             node=platform.node(),
             cores=(told.cores if told else None) or machine.cores(),
-            memory_bytes=(told.memory if told else None) or machine.memory_limit_bytes(),
+            memory_bytes=memory,
+            free_bytes=min(memory, machine.available_memory_bytes()),
             devices=found.devices,
+            has_gpu=bool(found.devices) or (told is None and machine.has_gpu()),
             why_no_gpu=found.why_none,
             simulated=told is not None,
         )

@@ -15,6 +15,7 @@ from argosy.config.needs import EngineNeeds
 from argosy.config.schema import Fleet
 from argosy.errors import ArgosyError, UnavailableError
 from argosy.fleet.address import is_for_all
+from argosy.fleet.companion import Companion
 from argosy.fleet.desired import Desired
 from argosy.fleet.gateway_process import GatewayProcess
 from argosy.fleet.launcher import LaunchedReplica, Launcher
@@ -43,6 +44,7 @@ class Controller:
         *,
         launcher: Launcher,
         gateway: GatewayProcess,
+        companion: Companion,
         desired: DesiredState,
         before: Fleet | None,
         address: str,
@@ -58,6 +60,7 @@ class Controller:
         self._folder = folder
         self._launcher = launcher
         self._gateway = gateway
+        self._companion = companion
         self._address = address
         self._own = own
         self._changed = changed
@@ -159,6 +162,7 @@ class Controller:
         now, desired = self._clock(), self._desired
         settings = None if desired.gateway_stopped else desired.fleet.gateway
         self._gateway.keep(settings, now, grace_seconds=desired.fleet.grace)
+        self._companion.keep(desired.fleet.fastchat, now)
         await self._look()
         nodes = await self._launcher.nodes()
         placement = placement_of(
@@ -277,6 +281,7 @@ class Controller:
             },
             gateways=[self._gateway.report(going_down=self._ending.is_set())],
             controller=self._own,
+            fastchat=self._companion.report(),
             views=self._gateway.views,
             waiting=self._gateway.waiting,
         )

@@ -22,6 +22,7 @@ class NodeInfo:
     cores: int = 0
     memory_bytes: int | None = None  # None: nobody knows, so that nothing is refused for it
     devices: tuple[Device, ...] = ()
+    has_gpu: bool = False  # also one that is not seen, or of a maker that nobody plans for
     why_no_gpu: str = ""
     simulated: bool = False  # a file tells of its GPUs
 
@@ -34,6 +35,7 @@ class NodeInfo:
             cores=seen.cores,
             memory_bytes=seen.memory_bytes,
             devices=tuple(devices),
+            has_gpu=seen.has_gpu,
             why_no_gpu=seen.why_no_gpu,
             simulated=seen.simulated,
         )

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from argosy.config.schema import Budget
+from argosy.engines.memory import MemoryNeed
 from argosy.fleet.launcher import NodeInfo
 from argosy.fleet.refusals import Refusals
 from argosy.fleet.rooms import GpuRoom, NodeRoom, open_rooms
@@ -197,11 +198,12 @@ class _Attempt:
                 self._rooms[room.node].give_gpu(room, chosen.wish.replica, chosen.wish.deployment, share)
 
     def _place_on_cpu(self, wish: Wish, *, devices: tuple[AssignedDevice, ...] | None, why: str) -> None:
-        need = wish.memory if wish.checked else None
         fitting = [
             node
             for node in self._rooms.values()
-            if need is None or node.left_bytes is None or node.wants(need) <= node.left_bytes
+            if (need := _in_memory(wish, node, devices)) is None
+            or node.left_bytes is None
+            or node.wants(need) <= node.left_bytes
         ]
         if not fitting:
             rooms = list(self._rooms.values())
@@ -220,8 +222,14 @@ class _Attempt:
         self._put_on_cpu(wish, node, devices, why)
 
     def _put_on_cpu(self, wish: Wish, node: NodeRoom, devices: tuple[AssignedDevice, ...] | None, why: str) -> None:
-        node.give(wish.replica, wish.deployment, wish.memory if wish.checked else None)
+        node.give(wish.replica, wish.deployment, _in_memory(wish, node, devices))
         self._places[wish.replica] = Place(node.info.name, devices, why, node.holders[wish.replica])
+
+
+def _in_memory(wish: Wish, node: NodeRoom, devices: tuple[AssignedDevice, ...] | None) -> MemoryNeed | None:
+    """What it needs of a node's own memory. Of one that sees GPUs without being given some, nobody knows where it
+    lies."""
+    return wish.memory if wish.checked and not (devices is None and node.info.has_gpu) else None
 
 
 def _order(wish: Wish) -> tuple[object, ...]:

@@ -156,6 +156,11 @@ def restarts_nothing(fields: Collection[str]) -> bool:
     return _LIVE.issuperset(fields)
 
 
+def restarts_who_moves(fields: Collection[str]) -> bool:
+    """Whether a change of these fields starts anew only the replicas that get another place by it."""
+    return restarts_nothing(set(fields) - _PLACING)
+
+
 def _wanted(fleet: Fleet, stopped: Collection[str], drained: Collection[str]) -> dict[str, dict[str, int]]:
     """Deployment → its replicas, each with its index."""
     return {
@@ -171,7 +176,7 @@ def _wanted(fleet: Fleet, stopped: Collection[str], drained: Collection[str]) ->
 
 def _as_wanted(before: ReplicaSpec, config: Mapping[str, Any], restart: int) -> bool:
     """Whether a replica of that spec does what is wanted, wherever it runs."""
-    same_work = restarts_nothing(set(differing(before.config, config)) - _PLACING)
+    same_work = restarts_who_moves(differing(before.config, config))
     return same_work and before.restart >= restart
 
 

@@ -12,7 +12,7 @@ from argosy.protocol.plan import DeviceProcessReport, DeviceReport, DevicesRepor
 from argosy.state import FleetFolder, ProcessRecord, read_json
 
 
-def tenants(inventory: Inventory, folders: Iterable[FleetFolder], *, free_bytes: int) -> DevicesReport:
+def tenants(inventory: Inventory, folders: Iterable[FleetFolder]) -> DevicesReport:
     """`folders`: of the fleets of this home."""
     there = list(folders)
     given: dict[int, list[Share]] = {}
@@ -24,7 +24,7 @@ def tenants(inventory: Inventory, folders: Iterable[FleetFolder], *, free_bytes:
         node=inventory.node,
         cores=inventory.cores,
         memory_bytes=inventory.memory_bytes,
-        free_bytes=min(free_bytes, inventory.memory_bytes),
+        free_bytes=inventory.free_bytes,
         simulated=inventory.simulated,
         why_no_gpu=inventory.why_no_gpu,
         devices=[

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from argosy.config.gpus import AUTO, pins_of
+from argosy.config.gpus import AUTO, VISIBLE, pins_of
 from argosy.config.needs import EngineNeeds
 from argosy.config.schema import Deployment
 from argosy.engines.memory import MemoryNeed
@@ -82,7 +82,7 @@ def wishes(
     elif gpus is not None or asks:
         kind = "gpu"
     else:
-        kind = "either" if needs.uses_gpu else "any"
+        kind = "either" if needs.uses_gpu and VISIBLE not in deployment.env else "any"
     count = gpus if isinstance(gpus, int) and gpus else deployment.tensor_parallel
     for replica, index in replicas.items():
         yield Wish(

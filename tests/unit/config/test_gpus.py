@@ -60,7 +60,12 @@ def test_lists_say_how_many_replicas_there_are() -> None:
         ({"gpus": 3, "tensor_parallel": 2}, "is 2, and gpus gives each replica 3"),
         ({"gpus": 1, "device": "cpu"}, "gpus: device is cpu, so there are none"),
         ({"gpus": 0, "memory_fraction": 0.5}, "memory_fraction: gpus is 0, so there are none"),
-        ({"gpus": 1, "env": {"CUDA_VISIBLE_DEVICES": "0"}}, "env: CUDA_VISIBLE_DEVICES is what gpus sets"),
+        (
+            {"gpus": 1, "env": {"CUDA_VISIBLE_DEVICES": "0"}},
+            "env: CUDA_VISIBLE_DEVICES is what gpus decides: leave one of them out",
+        ),
+        ({"gpus": 0, "device": "gpu"}, "device: gpus is 0, so there are none"),
+        ({"device": "cpu", "env": {"CUDA_VISIBLE_DEVICES": "0"}}, "env: CUDA_VISIBLE_DEVICES is what device decides"),
         ({"device": "cuda"}, "device: 'cuda' is none of auto, cpu, gpu"),
         ({"memory_fraction": 1.5}, "memory_fraction: must be at most 1, got 1.5"),
     ],

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from argosy.config.needs import Needs
+from argosy.config.needs import Needs, corrected
 from argosy.config.schema import Deployment
 from argosy.engines.measured import Footprints, footprint_key
 from argosy.engines.memory import MemoryNeed
@@ -49,12 +49,19 @@ def test_the_last_load_is_known_by_its_number_of_gpus(tmp_path: Path) -> None:
     assert footprints.of("k") == {0: 100, 2: 80}
 
 
+def test_what_no_header_tells_is_known_after_its_first_load_on_gpus() -> None:
+    need = corrected(None, "k", {0: GIB, 2: 7 * GIB})
+    assert need is not None
+    assert (need.bytes_per_gpu(2), need.bytes_per_gpu(1)) == (7 * GIB, 14 * GIB + GIB // 2)
+    assert corrected(None, "k", {0: GIB}) is corrected(None, "k", {}) is None
+
+
 def test_needs_are_corrected_by_the_last_load(tmp_path: Path) -> None:
     weights = tmp_path / "model.safetensors"
     header = b'{"t": {"dtype": "F16", "shape": [4], "data_offsets": [0, 8]}}'
     weights.write_bytes(len(header).to_bytes(8, "little") + header + bytes(8))
     served = deployment(source=str(tmp_path), command=["serve", "{path}"])
-    needs = Needs(tmp_path / "cache", footprints := Footprints(tmp_path / "measured"))
+    needs, footprints = Needs(tmp_path / "cache", tmp_path / "measured"), Footprints(tmp_path / "measured")
     before = needs.of("a", served, gpus=True).memory
     assert before is not None
     assert (before.weights_bytes, dict(before.measured)) == (8, {})

@@ -36,7 +36,8 @@ def node(name: str = "here", gpus: int = 4, gib: int = 80, used: Mapping[int, in
         )
         for index in range(gpus)
     )
-    return NodeInfo(name, cores=8, memory_bytes=64 * GIB, devices=devices, why_no_gpu="" if gpus else "there is none")
+    why = "" if gpus else "there is none"
+    return NodeInfo(name, cores=8, memory_bytes=64 * GIB, devices=devices, has_gpu=bool(gpus), why_no_gpu=why)
 
 
 def full(node: NodeInfo, placement: Placement) -> NodeInfo:
@@ -137,6 +138,11 @@ def test_nothing_said_takes_a_gpu_where_the_engine_can_use_one_and_else_the_cpu(
     assert alone.where() == {"a.0": None, "c.0": []}
 
 
+def test_whose_environment_says_which_gpus_it_sees_is_left_alone() -> None:
+    found = Run(fleet(a={"env": {"CUDA_VISIBLE_DEVICES": "1"}}), {"a": needs(30)})
+    assert found.where() == {"a.0": None}
+
+
 def test_nothing_said_falls_back_to_the_cpu_when_no_gpu_has_room() -> None:
     found = Run(fleet(a={}), {"a": needs(60)}, [node(gpus=1, gib=24)])
     assert found.where() == {"a.0": []}
@@ -195,6 +201,13 @@ def test_memory_of_the_machine_is_not_oversold_and_shared_weights_count_once() -
     found = Run(wanted, {"a": needs(40), "b": needs(30, weights="other")})
     assert sorted(found.where()) == ["a.0", "a.1"]
     assert found.why_not("b.0").startswith("b.0 needs at least 30.0 GiB of memory and 24.0 GiB are available here")
+
+
+def test_who_sees_gpus_without_being_given_some_is_not_held_to_the_machines_memory() -> None:
+    large = {"a": needs(140, uses_gpu=False)}
+    assert Run(fleet(a={}), large).where() == {"a.0": None}
+    assert "a.0" in Run(fleet(a={"device": "cpu"}), large).placement.refused
+    assert "a.0" in Run(fleet(a={}), large, [node(gpus=0)]).placement.refused
 
 
 def test_what_is_not_checked_is_placed_all_the_same_and_is_given_no_more_than_there_is() -> None:
