@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import random
 import shutil
 import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from argosy.config.environment import Environment
 from argosy.errors import InputError
@@ -24,14 +25,31 @@ from argosy.protocol.admin import FleetTable
 from argosy.state import FleetFolder
 
 if TYPE_CHECKING:
-    from argosy.config.schema import Fleet
+    from argosy.config.schema import Arena, FastChat, Fleet
     from argosy.fleet.controller import Controller
     from argosy.gateway.app import Gateway
+    from argosy.gateway.arena import ArenaSurface
     from argosy.gateway.call import Call, Visit
+    from argosy.gateway.callers import Callers
     from argosy.gateway.keys import ClientKeys
+    from argosy.gateway.openai import OpenAISurface
     from argosy.processes.identity import ProcessIdentity
+    from argosy.protocol.replica import ReplicaSpec
+    from argosy.registry.registry import Registry
     from argosy.telemetry.logging import LogFormat
     from argosy.telemetry.otlp import Otlp
+    from argosy.wire.client import Client
+    from argosy.worker.listener import Target
+    from argosy.worker.main import Beside
+
+
+@dataclass(frozen=True)
+class ArenaSettings:
+    """`database`: a file or a URL; `sources`: by deployment, where its weights come from."""
+
+    wanted: Arena
+    database: str = field(repr=False)
+    sources: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -48,7 +66,9 @@ class GatewaySettings:
     cors_origins: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
     log_format: LogFormat = "text"
+    fastchat: FastChat | None = None  # a listener that this gateway keeps itself, where no controller does
     tls: tuple[str, str] | None = None  # certificate and key, PEM files; None: plain HTTP
+    arena: ArenaSettings | None = None
     telemetry: Literal["otlp"] | None = None
 
 
@@ -205,6 +225,7 @@ def compose_gateway(
         metrics=MetricsSurface(
             registry=registry, dispatcher=dispatcher, ledger=ledger, requests=requests, gatekeeper=gatekeeper
         ),
+        arena=_arena(settings.arena, registry, callers, surface, clock=clock, draw=draw, on_visit=on_visit),
         ledger=ledger,
         gatekeeper=gatekeeper,
         upstreams=upstreams,
@@ -212,6 +233,47 @@ def compose_gateway(
         callers=callers,
         cors=Cors(settings.cors_origins) if settings.cors_origins else None,
         clock=clock,
+        on_visit=on_visit,
+    )
+
+
+def _arena(
+    settings: ArenaSettings | None,
+    registry: Registry,
+    callers: Callers,
+    surface: OpenAISurface,
+    *,
+    clock: Callable[[], float],
+    draw: Callable[[], float],
+    on_visit: Callable[[Visit], None],
+) -> ArenaSurface:
+    from argosy.config.arena import missing_packages  # noqa: PLC0415
+    from argosy.gateway.arena import ArenaSurface, OpenArena  # noqa: PLC0415
+
+    opened: OpenArena | None = None
+    why_none = missing_packages() if settings is not None else "the fleet file has no `arena`"
+    if settings is not None and why_none is None:
+        from argosy.arena.archive import Archive  # noqa: PLC0415
+        from argosy.arena.battles import Battles  # noqa: PLC0415
+        from argosy.gateway.arena_rates import Rates  # noqa: PLC0415
+
+        wanted = settings.wanted
+        opened = OpenArena(
+            settings=wanted,
+            sources=settings.sources,
+            archive=Archive(settings.database, clock),
+            battles=Battles(clock),
+            battle_rates=Rates("battles", wanted.battles_per_minute, clock),
+            vote_rates=Rates("votes", wanted.votes_per_minute, clock),
+        )
+    return ArenaSurface(
+        opened,
+        why_none,
+        registry=registry,
+        callers=callers,
+        surface=surface,
+        clock=clock,
+        chance=draw,
         on_visit=on_visit,
     )
 
@@ -269,6 +331,8 @@ async def _serve_gateway(
             beside.append(together.create_task(KeyWatch(keys, gateway.gatekeeper.take).run()))
             if log is not None:
                 beside.append(together.create_task(RotatingLog(log).keep_small()))
+            if settings.fastchat is not None:
+                beside.append(together.create_task(_keep_companion(folder, settings.fastchat, environment)))
             await serve(gateway, listener, settings.grace_seconds, lambda: on_listening(address), tls=tls)
             for task in beside:
                 task.cancel()
@@ -281,6 +345,18 @@ async def _serve_gateway(
     return 0
 
 
+async def _keep_companion(folder: FleetFolder, settings: FastChat, environment: Environment) -> None:
+    from argosy.fleet.companion import LOOK_SECONDS, Companion  # noqa: PLC0415
+
+    companion = Companion(folder, env=environment.variables, owner=os.getpid())
+    try:
+        while True:
+            companion.keep(settings, time.monotonic())
+            await asyncio.sleep(LOOK_SECONDS)
+    finally:
+        await companion.end()
+
+
 def make_client_key(fleet: Fleet, folder: FleetFolder, environment: Environment) -> str | None:
     """A client key made now, because this fleet's door would be open to others without one; None where it has keys or
     needs none. Raises InputError for a key file that cannot be read."""
@@ -291,7 +367,7 @@ def make_client_key(fleet: Fleet, folder: FleetFolder, environment: Environment)
 
 def gateway_settings(fleet: Fleet, folder: FleetFolder, environment: Environment, *, revision: int) -> GatewaySettings:
     """What a gateway of this fleet is started with."""
-    from argosy.fleet.planner import records, remotes  # noqa: PLC0415
+    from argosy.fleet.planner import records, remotes, sources  # noqa: PLC0415
     from argosy.gateway.keys import client_keys  # noqa: PLC0415
     from argosy.state import read_json  # noqa: PLC0415
 
@@ -301,6 +377,9 @@ def gateway_settings(fleet: Fleet, folder: FleetFolder, environment: Environment
     table = read_json(folder.table, FleetTable)
     if table is None or table.revision < revision:
         table = FleetTable(revision=revision, deployments=records(fleet, (), revision=revision), remotes=remotes(fleet))
+    arena = None
+    if fleet.arena is not None:
+        arena = ArenaSettings(fleet.arena, fleet.arena.database or str(folder.arena), sources(fleet))
     return GatewaySettings(
         host=settings.host,
         port=settings.port,
@@ -313,6 +392,7 @@ def gateway_settings(fleet: Fleet, folder: FleetFolder, environment: Environment
         trusted_proxies=settings.trusted_proxies,
         log_format=settings.log_format,
         tls=(settings.tls_certificate, settings.tls_key) if settings.tls_certificate and settings.tls_key else None,
+        arena=arena,
         telemetry=settings.telemetry,
     )
 
@@ -363,6 +443,7 @@ async def _control(folder: FleetFolder, environment: Environment, owner: Process
     from argosy.config.needs import Needs  # noqa: PLC0415
     from argosy.devices.inventory import Machine  # noqa: PLC0415
     from argosy.fleet.api import FleetListener, controller_app  # noqa: PLC0415
+    from argosy.fleet.companion import Companion  # noqa: PLC0415
     from argosy.fleet.controller import Controller  # noqa: PLC0415
     from argosy.fleet.gateway_process import GatewayProcess  # noqa: PLC0415
     from argosy.fleet.local import LocalLauncher  # noqa: PLC0415
@@ -399,6 +480,7 @@ async def _control(folder: FleetFolder, environment: Environment, owner: Process
         launcher=LocalLauncher(folder, env=variables, machine=Machine.of(environment.devices, environment.variables)),
         needs=Needs(environment.cache, folder.footprints).of_fleet,
         gateway=GatewayProcess(folder, client=client, admin_key=admin_key, changed=changed.set, env=variables),
+        companion=Companion(folder, env=variables),
         desired=desired,
         before=fleet_of(before, folder) if before is not None else None,
         address=listener.address,
@@ -448,4 +530,41 @@ def run_worker(spec_path: Path, environment: Environment, *, log: Path | None = 
 
     logging.configure(log)
     spec, folder = main.read_spec(spec_path)
-    return asyncio.run(main.run(spec, folder, environment))
+    return asyncio.run(main.run(spec, folder, environment, _fastchat_registration(spec)))
+
+
+def _fastchat_registration(spec: ReplicaSpec) -> Callable[[Client, str], Beside] | None:
+    """What makes a worker's registration at an old FastChat controller; None where it has none."""
+    settings = spec.fastchat
+    if settings is None:
+        return None
+    from argosy.fastchat.registration import Registration  # noqa: PLC0415
+
+    def beside_of(client: Client, join_token: str) -> Beside:
+        names = [spec.deployment.name, *spec.deployment.aliases]
+        secret = f"{join_token} {spec.deployment.name}"
+
+        def beside(target: Callable[[], Target | None]) -> Coroutine[Any, Any, None]:
+            return Registration(settings, names=names, secret=secret, client=client, target=target).run()
+
+        return beside
+
+    return beside_of
+
+
+def run_fastchat(folder: FleetFolder, settings: FastChat, environment: Environment, *, owner: int | None) -> int:
+    """The listener for old FastChat processes, until SIGTERM, SIGINT or the end of the process `owner`. Returns the
+    exit code.
+
+    Raises InputError when its address cannot be had, or the fleet has no join token.
+    """
+    from argosy.fastchat import main  # noqa: PLC0415
+    from argosy.processes.identity import ProcessIdentity  # noqa: PLC0415
+    from argosy.telemetry import logging  # noqa: PLC0415
+
+    logging.configure()
+    try:
+        who = ProcessIdentity.of(owner) if owner is not None else None
+    except ProcessLookupError:
+        return 0  # it ended before we began
+    return asyncio.run(main.run(folder, settings, environment, who))

@@ -39,6 +39,7 @@ _COMMANDS = {
     "gateway": ("gateway", "Serve only a gateway; workers join it."),
     "worker": ("worker", "Serve one replica and join it to gateways."),
     "controller": ("controller", ""),
+    "fastchat": ("fastchat", ""),
 }
 _TAKES_A_NUMBER = {"scale"}
 

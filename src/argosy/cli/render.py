@@ -20,8 +20,9 @@ def fleet_text(report: FleetReport, now: float) -> str:
     """What `argosy ps` prints of one fleet. `now`: Unix seconds."""
     lines = [f"fleet {report.name}"]
     processes = [("gateway", each) for each in report.gateways] + [("controller", report.controller)]
+    processes += [("fastchat", report.fastchat)] if report.fastchat is not None else []
     for name, process in processes:
-        where = f" at {process.address}" if process.address and name == "gateway" else ""
+        where = f" at {process.address}" if process.address and name in ("gateway", "fastchat") else ""
         pid = f", pid {process.pid}" if process.pid else ""
         restarts = f", {process.restarts} restarts" if process.restarts else ""
         dash = " — " if process.state in ("gone", "none") else ": "

@@ -27,10 +27,12 @@ from argosy.config.gpus import MOST_GPUS, Gpus, check_gpus, gpu_misfits
 from argosy.config.recipe import EnvironmentRecipe
 from argosy.config.values import (
     as_json,
+    check_all_or_two,
     check_default,
     check_defaults,
     check_endpoint,
     check_fleet_name,
+    check_listen,
     check_name,
     check_network,
     check_origin,
@@ -118,6 +120,22 @@ class Budget(Settings):
 
     memory_fraction: Fraction = Field(0.95, description="share of a GPU's memory that replicas may take together")
     reserve: Bytes = Field(0, description="memory of each GPU that is left free in any case (2GiB, 512MiB)")
+
+
+class FastChat(Settings):
+    """The listener that old FastChat workers and tools take for their controller; none without this."""
+
+    listen: Annotated[str, AfterValidator(check_listen)] = Field(
+        "127.0.0.1:21001", description="ADDRESS:PORT; 21001 is where FastChat's processes look for their controller"
+    )
+    allow: Annotated[tuple[Annotated[str, AfterValidator(check_network)], ...], Field(min_length=1)] = Field(
+        ("127.0.0.0/8", "::1/128"),
+        description="networks: who may speak to it, and where the workers may be that register. Those processes can "
+        "send no key, so whoever is in these networks may",
+    )
+    concurrency: Annotated[int, Field(ge=1, le=10000), NO_TRUTH] = Field(
+        5, description="requests in flight per old worker and model: FastChat's --limit-worker-concurrency"
+    )
 
 
 class Deployment(Settings):
@@ -383,6 +401,34 @@ def shared_names(
     return found
 
 
+class Arena(Settings):
+    """Battles of two models whose names are not told, votes, and a leaderboard; off where the file has no `arena`."""
+
+    models: Annotated[Literal["all"] | tuple[str, ...], BeforeValidator(check_all_or_two)] = Field(
+        "all", description="deployments that may be drawn: all of task generate, or a list of two at least"
+    )
+    weights: dict[Name, Annotated[float, Field(gt=0, le=1000), NO_TRUTH]] = Field(
+        default_factory=dict, description="how often a deployment is drawn beside others, which have 1"
+    )
+    database: Annotated[str, Field(min_length=1)] | None = Field(
+        None,
+        description="where votes are kept: a file, or postgresql://USER:PASSWORD@HOST/NAME (wants psycopg); left out: "
+        "arena.sqlite in the fleet's state folder",
+    )
+    keep_conversations: bool = Field(default=False, description="keep with a vote also what was asked and answered")
+    telling_words: tuple[Annotated[str, Field(min_length=2)], ...] = Field(
+        (),
+        description="words besides models' names and families that give a model away: a battle with one in an answer "
+        "does not count",
+    )
+    battles_per_minute: Annotated[int, Field(ge=1, le=100_000), NO_TRUTH] = Field(
+        10, description="that one client key, and one address, may draw"
+    )
+    votes_per_minute: Annotated[int, Field(ge=1, le=100_000), NO_TRUTH] = Field(
+        20, description="that one client key, and one address, may give"
+    )
+
+
 class Fleet(Settings):
     """Everything one fleet file asks for."""
 
@@ -393,6 +439,10 @@ class Fleet(Settings):
         default_factory=dict, description="Python environments by name, for several deployments to share"
     )
     budget: Budget = Field(Budget(), description="of GPUs' memory")
+    fastchat: FastChat | None = Field(
+        None, description="take old FastChat workers in; left out: no listener, `fastchat: {}`: one with these defaults"
+    )
+    arena: Arena | None = Field(None, description="battles between models, votes and a leaderboard; left out: none")
     grace: Annotated[float, Field(ge=0, le=3600), NO_TRUTH] = Field(
         30, description="seconds that running requests get to finish when a replica or the fleet is stopped"
     )

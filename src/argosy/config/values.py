@@ -82,6 +82,19 @@ def check_network(network: str) -> str:
     return network
 
 
+def check_listen(listen: str) -> str:
+    """ADDRESS:PORT to listen on; an address of version 6 stands in brackets. Raises ValueError."""
+    host, colon, port = listen.rpartition(":")
+    try:
+        ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
+        right = bool(colon) and 0 <= int(port) <= 65535
+    except ValueError:
+        right = False
+    if not right:
+        raise ValueError(f"{listen!r} is no address to listen on; write one such as 127.0.0.1:21001")
+    return listen
+
+
 def check_endpoint(path: str) -> str:
     """A path that the door knows. Raises ValueError."""
     if path not in ENDPOINTS:
@@ -123,6 +136,14 @@ def check_defaults(defaults: dict[str, Any]) -> dict[str, Any]:
         if value is not None and (type(value) is not int or value < 1):
             raise ValueError(f"{field} must be a whole number of at least 1, or null for no bound, got {value!r}")
     return defaults
+
+
+def check_all_or_two(given: object) -> object:
+    """`all`, or a list of two names at least. Raises ValueError."""
+    names = given if isinstance(given, list | tuple) else ()
+    if given != "all" and (len(names) < 2 or not all(isinstance(name, str) for name in names)):
+        raise ValueError(f"must be all, or a list of two deployments at least, got {given!r}")
+    return given
 
 
 def refuse_truth(value: object) -> object:

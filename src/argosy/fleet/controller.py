@@ -15,10 +15,11 @@ from argosy.config.needs import EngineNeeds
 from argosy.config.schema import Fleet
 from argosy.errors import ArgosyError, UnavailableError
 from argosy.fleet.address import is_for_all
+from argosy.fleet.companion import Companion
 from argosy.fleet.desired import Desired
 from argosy.fleet.gateway_process import GatewayProcess
 from argosy.fleet.launcher import LaunchedReplica, Launcher
-from argosy.fleet.planner import deployment_of, placement_of, plan, records, remotes
+from argosy.fleet.planner import deployment_of, placement_of, plan, records, remotes, sources
 from argosy.fleet.report import Absence, changes, fleet_report, snapshot
 from argosy.fleet.rollout import Rollout
 from argosy.fleet.settlement import settlement
@@ -43,6 +44,7 @@ class Controller:
         *,
         launcher: Launcher,
         gateway: GatewayProcess,
+        companion: Companion,
         desired: DesiredState,
         before: Fleet | None,
         address: str,
@@ -58,6 +60,7 @@ class Controller:
         self._folder = folder
         self._launcher = launcher
         self._gateway = gateway
+        self._companion = companion
         self._address = address
         self._own = own
         self._changed = changed
@@ -159,6 +162,7 @@ class Controller:
         now, desired = self._clock(), self._desired
         settings = None if desired.gateway_stopped else desired.fleet.gateway
         self._gateway.keep(settings, now, grace_seconds=desired.fleet.grace)
+        self._companion.keep(desired.fleet.fastchat, now)
         await self._look()
         nodes = await self._launcher.nodes()
         placement = placement_of(
@@ -277,6 +281,7 @@ class Controller:
             },
             gateways=[self._gateway.report(going_down=self._ending.is_set())],
             controller=self._own,
+            fastchat=self._companion.report(),
             views=self._gateway.views,
             waiting=self._gateway.waiting,
         )
@@ -358,7 +363,8 @@ class Controller:
 
 def _gateway_outdated(before: Fleet, after: Fleet) -> bool:
     """Whether a gateway that runs needs another start, besides for its port (its record tells that)."""
-    return before.gateway.model_copy(update={"port": 0}) != after.gateway.model_copy(update={"port": 0})
+    door = [(fleet.gateway.model_copy(update={"port": 0}), fleet.arena) for fleet in (before, after)]
+    return door[0] != door[1] or (after.arena is not None and sources(before) != sources(after))
 
 
 def _amended(running: ReplicaSpec, wanted: ReplicaSpec) -> bool:

@@ -30,6 +30,7 @@ def fleet_report(
     absences: Mapping[str, Absence],
     gateways: Sequence[ProcessReport],
     controller: ProcessReport,
+    fastchat: ProcessReport | None = None,
     drained: Collection[str] = (),
     views: Iterable[ReplicaView] = (),
     waiting: Mapping[str, int] | None = None,
@@ -66,7 +67,13 @@ def fleet_report(
             ready=_count_ready(replicas),
             replicas=replicas,
         )
-    return FleetReport(name=name, gateways=list(gateways), controller=controller, deployments=list(reports.values()))
+    return FleetReport(
+        name=name,
+        gateways=list(gateways),
+        controller=controller,
+        fastchat=fastchat,
+        deployments=list(reports.values()),
+    )
 
 
 def changes(before: FleetReport | None, after: FleetReport, *, now: float) -> Iterator[Event]:

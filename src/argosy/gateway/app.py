@@ -7,6 +7,7 @@ GET  /v1/models · /v1/models/{id}                                client key    
 GET  /openapi.json                                               client key     openapi.py
 GET  /health · /ready · /                                        nobody's key   here
 GET  /metrics                                                    admin key      metrics.py
+/argosy/v1/arena…                                                see arena.py
 /argosy/v1/…                                                     see admin.py
 """
 
@@ -26,6 +27,7 @@ from starlette.routing import Route
 from argosy import __version__
 from argosy.errors import BadRequestError, NotFoundError, RequestError
 from argosy.gateway.admin import REPLICAS_PATH, TABLE_PATH, FleetSurface, as_json
+from argosy.gateway.arena import ArenaSurface
 from argosy.gateway.auth import Gatekeeper
 from argosy.gateway.call import OnVisit, Visit
 from argosy.gateway.callers import Callers
@@ -66,6 +68,7 @@ class Gateway:
         surface: OpenAISurface,
         fleet: FleetSurface,
         metrics: MetricsSurface,
+        arena: ArenaSurface,
         token_check: TokenCheck,
         gatekeeper: Gatekeeper,
         upstreams: Upstreams,
@@ -89,6 +92,7 @@ class Gateway:
         self._on_visit = on_visit
         # What wire/server.py hands to us without ASGI.
         self.hot: Mapping[str, Handler] = dict.fromkeys(ENDPOINTS, surface if cors is None else self._told_to_pages)
+        self._arena = arena
         self._seldom = Starlette(
             routes=[
                 Route("/", self._front, methods=["GET"]),
@@ -102,6 +106,7 @@ class Gateway:
                 *token_check.routes(),
                 *metrics.routes(),
                 *fleet.routes(),
+                *arena.routes(),
             ],
             exception_handlers={RequestError: _request_error, HTTPException: _http_exception, Exception: _own_fault},
         )
@@ -110,8 +115,8 @@ class Gateway:
         self._documented: bytes | None = None
 
     def also_hot(self, path: str) -> Handler | None:
-        """What wire/server.py hands to us without ASGI beside `hot`: paths that mean one of those."""
-        handler = self._surface.old(path)
+        """What wire/server.py hands to us without ASGI beside `hot`: paths that mean one of those, and the arena's."""
+        handler = self._surface.old(path) or self._arena.handler_of(path)
         if handler is None or self._cors is None:
             return handler
         return functools.partial(self._told_to_pages, handler=handler)
@@ -137,6 +142,7 @@ class Gateway:
         finally:
             await self._prober.close()
             await self.fleet.close()
+            await self._arena.close()
             self._upstreams.close()
 
     async def _visit(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:

@@ -74,6 +74,14 @@ class JoinSettings(msgspec.Struct, frozen=True, kw_only=True):
     advertise: str | None = None  # http://host[:port] that gateways are told; None: derived
 
 
+class FastChatSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a worker registers as one of FastChat's too."""
+
+    controller: str  # http://host:21001
+    port: int = 0  # of its door for FastChat's processes; 0: a free one
+    advertise: str | None = None  # http://host:port that the controller is told; None: derived
+
+
 class ReplicaSpec(msgspec.Struct, frozen=True, kw_only=True):
     """One replica that a launcher is asked to run. (id, generation) is the idempotency key; generation + 1 replaces."""
 
@@ -86,6 +94,7 @@ class ReplicaSpec(msgspec.Struct, frozen=True, kw_only=True):
     node: str | None = None  # None: any
     # GPUs in the order in which it sees them, and no others; (): it sees none; None: nobody says, it sees what we see.
     devices: tuple[AssignedDevice, ...] | None = None
+    fastchat: FastChatSettings | None = None
     join: JoinSettings | None = None  # None: a launcher started it
     restart: int = 0  # revision of the latest `argosy restart` that this start answers
 

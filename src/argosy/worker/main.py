@@ -15,7 +15,7 @@ import secrets
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,8 @@ _ENGINE_GRACE_SECONDS = 5.0  # for the engine's own end, when no request is left
 _HURRIED_GRACE_SECONDS = 0.3
 _ROOM_SECONDS = 10.0  # beyond a drain's grace: until the memory of what drained is free
 
+Beside = Callable[[Callable[[], Target | None]], Coroutine[Any, Any, None]]
+
 _log = EventLog("worker")
 
 
@@ -69,7 +71,9 @@ class Worker:
         join_token: str,
         client: Client,
         patience: Patience | None = None,
+        beside: Beside | None = None,
     ) -> None:
+        """`beside`: runs as long as the worker, told where its engine is."""
         self._spec = spec
         self._cache = environment.cache
         self._join_token = join_token
@@ -127,6 +131,7 @@ class Worker:
         )
         self._courier = LogCourier(client=client, join_token=join_token, replica=spec.id, file=self._log_file)
         self._client = client
+        self._beside = beside
         self._listeners = Listeners(client, self._target, replica=spec.id, join_token=join_token, settings=spec.join)
         self._announcer = Announcer(
             client=client,
@@ -195,6 +200,7 @@ class Worker:
             keep_measured(self._board, self._engine_pids),
             self._footprint.keep(self._board, self._engine_pids),
             self._heed_amendments(),
+            *([self._beside(self._target)] if self._beside is not None else []),
         ):
             serving = asyncio.create_task(self._serve(), name="serve")
             try:
@@ -332,15 +338,30 @@ def read_spec(path: Path) -> tuple[ReplicaSpec, FleetFolder]:
     return spec, FleetFolder(path.absolute().parents[2])
 
 
-async def run(spec: ReplicaSpec, folder: FleetFolder, environment: Environment) -> int:
-    """A worker process: its signals and its exit code. Raises InputError for a spec that cannot be served."""
+async def run(
+    spec: ReplicaSpec,
+    folder: FleetFolder,
+    environment: Environment,
+    beside_of: Callable[[Client, str], Beside] | None = None,
+) -> int:
+    """A worker process: its signals and its exit code. Raises InputError for a spec that cannot be served.
+
+    `beside_of`: makes what runs beside it, of its client and the join token.
+    """
     become_subreaper()  # a guard that is killed leaves its tree to us
     join_token = environment.join_token or folder.secret("join_token")
     if join_token is None:
         raise InputError(f"no join token: set ARGOSY_JOIN_TOKEN, or start the fleet whose folder is {folder.root}")
     client = Client(pins=fleet_pins(folder))
     try:
-        worker = Worker(spec=spec, folder=folder, environment=environment, join_token=join_token, client=client)
+        worker = Worker(
+            spec=spec,
+            folder=folder,
+            environment=environment,
+            join_token=join_token,
+            client=client,
+            beside=beside_of(client, join_token) if beside_of is not None else None,
+        )
     except ValidationError as error:
         raise InputError(f"the spec of {spec.id} is not for this version of Argosy: {error}") from None
     asked = False
