@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,9 +92,11 @@ def compose_gateway(
     draw: Callable[[], float] = random.random,
     comment_seconds: float = 15.0,
     batch: int = 64,
+    page: Path | None = None,
 ) -> Gateway:
     """The gateway's objects; call it where its event loop runs. `variables`: for remotes' keys and proxies.
     `comment_seconds`: between two signs of life for a stream that waits. `batch`: ended calls that are counted at once.
+    `page`: the folder of the built page, where it is not the package's own.
 
     `on_end` gets every call when it is over and counted, `on_visit` every other request, `on_table` every new table of
     the fleet.
@@ -109,6 +112,7 @@ def compose_gateway(
     from argosy.gateway.metrics import MetricsSurface  # noqa: PLC0415
     from argosy.gateway.openai import OpenAISurface  # noqa: PLC0415
     from argosy.gateway.orders import Orders  # noqa: PLC0415
+    from argosy.gateway.page import PageSurface  # noqa: PLC0415
     from argosy.gateway.prober import Prober  # noqa: PLC0415
     from argosy.gateway.relay import Relay  # noqa: PLC0415
     from argosy.gateway.request_metrics import RequestMetrics  # noqa: PLC0415
@@ -116,6 +120,7 @@ def compose_gateway(
     from argosy.gateway.time_limits import TimeKeeper  # noqa: PLC0415
     from argosy.gateway.upstreams import Upstreams  # noqa: PLC0415
     from argosy.registry.registry import Registry  # noqa: PLC0415
+    from argosy.web.site import DIST, Site  # noqa: PLC0415
     from argosy.wire.client import Client  # noqa: PLC0415
 
     gatekeeper = Gatekeeper(
@@ -173,6 +178,9 @@ def compose_gateway(
         ),
         metrics=MetricsSurface(
             registry=registry, dispatcher=dispatcher, ledger=ledger, requests=requests, gatekeeper=gatekeeper
+        ),
+        page=PageSurface(
+            registry=registry, dispatcher=dispatcher, gatekeeper=gatekeeper, read=partial(Site.read, page or DIST)
         ),
         ledger=ledger,
         gatekeeper=gatekeeper,

@@ -27,7 +27,7 @@ from argosy.wire.client import Client
 from argosy.worker.listener import Listeners, Target
 from command import Argosy
 
-PUBLIC = {"/", "/health", "/ready"}
+PUBLIC = {"/", "/health", "/ready", "/assets/hello"}
 # Of llama.cpp's own server: https://github.com/ggml-org/llama.cpp/tree/master/tools/server
 LLAMA_CPP = {
     "GET": "/v1/health /models /v1/models /api/tags /api/show /props /slots /metrics /lora-adapters /v1",

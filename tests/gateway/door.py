@@ -62,8 +62,9 @@ class Door:
         trusted_proxies: Sequence[str] = (),
         comment_seconds: float = 15,
         tls: Path | None = None,
+        page: Path = Path("/nowhere"),
     ) -> None:
-        """`tls`: a PEM file with certificate and key."""
+        """`tls`: a PEM file with certificate and key. `page`: the folder of the built page."""
         self._tls = server_context(str(tls), str(tls)) if tls else None
         self.calls: list[Call] = []
         self.visits: list[Visit] = []
@@ -88,6 +89,7 @@ class Door:
             on_table=self.tables.append,
             comment_seconds=comment_seconds,
             batch=1,
+            page=page,
         )
         self.registry = self.gateway.registry
         self.dispatcher = self.gateway.fleet.dispatcher

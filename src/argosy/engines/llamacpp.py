@@ -40,6 +40,7 @@ _TRAITS = EngineTraits(
         *("functions", "audio", "web_search_options"),
         *("best_of", "echo", "suffix", "logprobs: 0", "dimensions"),
     ),
+    sees=False,
     too_long="is too large to process",
 )
 _GENERATES = (CHAT, COMPLETIONS, RESPONSES, MESSAGES, COUNT_TOKENS, TOKENIZE, DETOKENIZE)

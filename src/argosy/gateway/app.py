@@ -3,7 +3,8 @@
 POST /v1/chat/completions and the other ENDPOINTS                client key     openai.py → relay.py
 GET  /v1/models · /v1/models/{id}                                client key     here
 GET  /openapi.json                                               client key     openapi.py
-GET  /health · /ready · /                                        nobody's key   here
+GET  /health · /ready                                            nobody's key   here
+GET  / · /assets/…                                               nobody's key   page.py, and /argosy/v1/models
 GET  /metrics                                                    admin key      metrics.py
 /argosy/v1/…                                                     see admin.py
 """
@@ -17,12 +18,11 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from argosy import __version__
 from argosy.errors import BadRequestError, NotFoundError, RequestError
-from argosy.gateway.admin import REPLICAS_PATH, TABLE_PATH, FleetSurface, as_json
+from argosy.gateway.admin import FLEET_PATH, REPLICAS_PATH, TABLE_PATH, FleetSurface, as_json
 from argosy.gateway.auth import Gatekeeper, Principal
 from argosy.gateway.call import OnVisit, Visit
 from argosy.gateway.client_address import ClientAddresses
@@ -32,7 +32,9 @@ from argosy.gateway.ledger import Ledger
 from argosy.gateway.metrics import PATH as METRICS_PATH
 from argosy.gateway.metrics import MetricsSurface
 from argosy.gateway.openai import CLIENT_CLOSED_REQUEST, OpenAISurface
+from argosy.gateway.page import MODELS_PATH, PageSurface
 from argosy.gateway.prober import Prober
+from argosy.gateway.readiness import SERVING, SETTLED, state_of
 from argosy.gateway.upstreams import Upstreams
 from argosy.protocol import heartbeat as beat
 from argosy.protocol.endpoints import ENDPOINTS
@@ -45,7 +47,9 @@ from argosy.wire.server import Handler
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 SWEEP_SECONDS = 0.5
 # Asked once a second or more by workers, the controller and whoever watches: a line for each would be all of the log.
-_ASKED_ALL_THE_TIME = frozenset({"/health", "/ready", METRICS_PATH, beat.PATH, TABLE_PATH, REPLICAS_PATH})
+_ASKED_ALL_THE_TIME = frozenset(
+    {"/health", "/ready", METRICS_PATH, MODELS_PATH, FLEET_PATH, beat.PATH, TABLE_PATH, REPLICAS_PATH}
+)
 
 
 class Gateway:
@@ -61,6 +65,7 @@ class Gateway:
         surface: OpenAISurface,
         fleet: FleetSurface,
         metrics: MetricsSurface,
+        page: PageSurface,
         gatekeeper: Gatekeeper,
         upstreams: Upstreams,
         prober: Prober,
@@ -85,13 +90,13 @@ class Gateway:
         self.hot: Mapping[str, Handler] = dict.fromkeys(ENDPOINTS, surface if cors is None else self._told_to_pages)
         self._seldom = Starlette(
             routes=[
-                Route("/", self._front, methods=["GET"]),
                 Route("/health", self._health, methods=["GET"]),
                 Route("/ready", self._ready, methods=["GET"]),
                 *(Route(path, self._not_here, methods=["POST"]) for path in ENDPOINTS),  # for a 405 to other methods
                 Route("/v1/models", self._models, methods=["GET"]),
                 Route("/v1/models/{id:path}", self._model, methods=["GET"]),
                 Route("/openapi.json", self._document, methods=["GET"]),
+                *page.routes(self._principal),
                 *metrics.routes(),
                 *fleet.routes(),
             ],
@@ -154,12 +159,6 @@ class Gateway:
     async def _not_here(self, request: Request) -> Response:
         raise AssertionError(f"{request.url.path} is a hot path, which this server does not know (wire/server.py)")
 
-    async def _front(self, request: Request) -> Response:
-        return PlainTextResponse(
-            f"Argosy {__version__}\n\n"
-            f"The OpenAI-compatible API is under {request.base_url}v1 (/v1/models tells what is served).\n"
-        )
-
     async def _health(self, request: Request) -> Response:
         return JSONResponse({"status": "ok"})
 
@@ -172,23 +171,11 @@ class Gateway:
             deployments = [found]
         else:
             raise self._surface.unknown(model)
-        states = {entry.record.name: self._state(entry) for entry in deployments}
+        states = {entry.record.name: state_of(self.registry, entry) for entry in deployments}
         # One deployment is asked for because somebody wants to use it: then it must serve.
-        good = ("ready", "degraded") if model else ("ready", "degraded", "backoff", "failed", "stopped")
+        good = SERVING if model else SETTLED
         ready = all(state in good for state in states.values())
         return JSONResponse({"ready": ready, "deployments": states}, 200 if ready else 503)
-
-    def _state(self, deployment: Deployment) -> str:
-        wanted = deployment.record.replicas
-        if deployment.record.stopped:
-            return "stopped"
-        if len(deployment.routable) >= wanted:
-            return "ready"
-        if not self.registry.settled(deployment):
-            return "starting"
-        if deployment.routable:
-            return "degraded"
-        return "failed" if self.registry.given_up(deployment) else "backoff"
 
     async def _models(self, request: Request) -> Response:
         models = self._surface.models(self._principal(request))

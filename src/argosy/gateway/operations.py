@@ -16,7 +16,7 @@ from argosy.protocol import admin, endpoints, heartbeat, peek, replica_log
 
 PATH = "/openapi.json"
 PASSED_ON = "/argosy/v1/fleet/{rest:path}"
-JSON, TEXT, EVENTS = "application/json", "text/plain", "text/event-stream"
+JSON, TEXT, HTML, EVENTS = "application/json", "text/plain", "text/html", "text/event-stream"
 _Object = dict[str, Any]
 
 
@@ -122,7 +122,11 @@ _WHOLE = {"type": "integer", "minimum": 0}
 _CHANGE = (400, 401, 404, 503)
 
 OPERATIONS: Mapping[str, Operation] = {
-    "GET /": Operation("What this is", "", TEXT),
+    "GET /": Operation("The page, or what this is where nobody has built it", "", HTML, refusals=(403,)),
+    "GET /assets/{name}": Operation("A file of the page", "", "*/*", refusals=(403, 404)),
+    "GET /argosy/v1/models": Operation(
+        "What the key may use, with states and lines", "client", list[admin.ModelView], refusals=(401, 403)
+    ),
     "GET /health": Operation("The gateway lives", "", Health),
     "GET /ready": Operation(
         "Whether every deployment has reached its wanted replicas, or has failed",

@@ -1,7 +1,8 @@
 """The fleet's own surface under /argosy/v1: what the controller pushes to gateways, and what `argosy ps` reads.
 
-Everything here wants the admin key (`authorization: Bearer …`).
+Everything here but the first wants the admin key (`authorization: Bearer …`).
 
+    GET  /argosy/v1/models           gateway     list[ModelView], for a client key: what it may use
     PUT  /argosy/v1/table            gateway     FleetTable → TableAnswer, from the controller, once a second
     GET  /argosy/v1/replicas         gateway     list[ReplicaView]: its registry
     GET  /argosy/v1/logs/REPLICA     gateway     text, by the replica's worker: see protocol/replica_log.py
@@ -64,6 +65,20 @@ class ReplicaView(msgspec.Struct, frozen=True, kw_only=True):
     since: float = 0.0
     tokens_per_second: float = 0.0  # generated, through this gateway, over the last seconds
     memory_bytes: int | None = None
+
+
+class ModelView(msgspec.Struct, frozen=True, kw_only=True):
+    """A deployment as whoever may use it sees it."""
+
+    name: str
+    aliases: list[str] = []
+    task: str = "generate"  # generate | embed
+    state: str  # as /ready tells it: ready | degraded | starting | backoff | failed | stopped
+    wanted: int
+    ready: int  # replicas to which requests are sent now
+    in_flight: int
+    waiting: int  # requests in line
+    sees: bool | None = None  # it takes images; None: nobody knows
 
 
 class ReplicaReport(msgspec.Struct, frozen=True, kw_only=True):
