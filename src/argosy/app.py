@@ -327,6 +327,7 @@ async def _control(folder: FleetFolder, environment: Environment) -> int:
     from argosy.fleet.gateway_process import GatewayProcess  # noqa: PLC0415
     from argosy.fleet.local import LocalLauncher  # noqa: PLC0415
     from argosy.fleet.observer import fleet_of, runs  # noqa: PLC0415
+    from argosy.models.pulling import pull  # noqa: PLC0415
     from argosy.processes.identity import ProcessIdentity  # noqa: PLC0415
     from argosy.protocol.admin import ProcessReport  # noqa: PLC0415
     from argosy.state import DesiredState, ProcessRecord, read_json, write_json  # noqa: PLC0415
@@ -370,7 +371,13 @@ async def _control(folder: FleetFolder, environment: Environment) -> int:
     write_json(folder.desired, desired)
     folder.request.unlink(missing_ok=True)
     write_json(folder.controller, ProcessRecord(identity=identity, address=listener.address))
-    surface = controller_app(controller, name=folder.name, admin_key=admin_key, environment=environment)
+    surface = controller_app(
+        controller,
+        name=folder.name,
+        admin_key=admin_key,
+        environment=environment,
+        pull=partial(pull, cache=environment.cache, variables=environment.variables, order=environment.sources),
+    )
     try:
         # A controller whose surface is gone hears nobody any more: it ends, its trace in the log; what runs keeps on.
         async with asyncio.TaskGroup() as together:

@@ -52,7 +52,13 @@ async def test_it_is_an_openapi_document_of_every_route() -> None:
 
 
 def test_what_is_passed_on_is_what_the_controller_has() -> None:
-    app = controller_app(cast(Controller, None), name="", admin_key="", environment=Environment.read({}))
+    app = controller_app(
+        cast(Controller, None),
+        name="",
+        admin_key="",
+        environment=Environment.read({}),
+        pull=cast(Pull, None),
+    )
     assert isinstance(app, Starlette)
     own = {"GET /argosy/v1/fleet", "PUT /argosy/v1/fleet"}  # in the gateway's own list
     assert places(app.routes) == set(CONTROLLERS) | own

@@ -189,5 +189,15 @@ CONTROLLERS: Mapping[str, Operation] = {
     "POST /argosy/v1/fleet/drain/{replica}": Operation(
         "Takes a replica out until it is started", "admin", admin.FleetReport, None, _CHANGE
     ),
+    "GET /argosy/v1/fleet/machines": Operation(
+        "Memory and devices of the fleet's machines", "admin", list[admin.MachineReport], refusals=(401, 503)
+    ),
+    "POST /argosy/v1/fleet/pull": Operation(
+        "Fetches weights into the cache, and tells how far it is",
+        "admin",
+        EVENTS,
+        refusals=(400, 401, 503),
+        query={"source": ({"type": "string"}, "As a fleet file has it; no path.")},
+    ),
     "POST /argosy/v1/fleet/down": Operation("Takes the fleet down", "admin", Nothing, refusals=(401, 503), query=_NOW),
 }

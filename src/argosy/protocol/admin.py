@@ -16,6 +16,8 @@ Everything here but the first wants the admin key (`authorization: Bearer …`).
     POST /argosy/v1/fleet/scale/NAME     controller  → FleetReport; ?replicas=N
     POST /argosy/v1/fleet/restart/NAME   controller  → FleetReport
     POST /argosy/v1/fleet/drain/REPLICA  controller  → FleetReport
+    GET  /argosy/v1/fleet/machines       controller  list[MachineReport]
+    POST /argosy/v1/fleet/pull           controller  SSE of PullEvent; ?source=…: fetches weights into the cache
     POST /argosy/v1/fleet/down           controller  → {}; ?now=1 does not wait for running requests
 
 docs/reference/http.md tells it with examples.
@@ -125,6 +127,31 @@ class FleetReport(msgspec.Struct, frozen=True, kw_only=True):
     gateways: list[ProcessReport] = []
     controller: ProcessReport
     deployments: list[DeploymentReport] = []
+
+
+class DeviceReport(msgspec.Struct, frozen=True, kw_only=True):
+    label: str
+    name: str
+    memory_bytes: int
+    used_bytes: int  # by everybody
+
+
+class MachineReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What a machine of the fleet has, now."""
+
+    name: str  # the node of its replicas
+    memory_bytes: int
+    available_bytes: int
+    devices: list[DeviceReport] = []
+
+
+class PullEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """Of one download: how far it is, then its end."""
+
+    state: str  # progress | done | failed
+    text: str  # a phrase for a person, the path where it lies, or why it failed
+    done_bytes: int = 0
+    total_bytes: int | None = None
 
 
 class FleetRequest(msgspec.Struct, frozen=True, kw_only=True):
