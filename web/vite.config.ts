@@ -3,7 +3,8 @@
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
-import { defineConfig, type Plugin } from "vite";
+import type { Plugin } from "vite";
+import { defineConfig } from "vitest/config";
 
 const DIST = fileURLToPath(new URL("../src/argosy/web/dist/", import.meta.url));
 const GATEWAY = process.env["ARGOSY_URL"] ?? "http://127.0.0.1:8000";
@@ -26,6 +27,7 @@ const packed: Plugin = {
 
 export default defineConfig({
   plugins: [packed],
+  test: { include: ["tests/**/*.test.ts"] },
   esbuild: { jsx: "automatic", jsxImportSource: "preact" },
   build: {
     outDir: DIST,

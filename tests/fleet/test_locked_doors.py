@@ -19,7 +19,7 @@ from argosy.config.environment import Environment
 from argosy.engines.echo import Options
 from argosy.engines.echo_server import Echo
 from argosy.errors import ConnectError
-from argosy.fleet.api import controller_app
+from argosy.fleet.api import Pull, controller_app
 from argosy.fleet.controller import Controller
 from argosy.gateway.keys import ClientKeys
 from argosy.protocol.admin import FleetTable

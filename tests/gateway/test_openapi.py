@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from argosy.config.environment import Environment
 from argosy.errors import BadRequestError
-from argosy.fleet.api import controller_app
+from argosy.fleet.api import Pull, controller_app
 from argosy.fleet.controller import Controller
 from argosy.gateway.operations import CONTROLLERS
 from argosy.protocol.endpoints import CHAT, EMBEDDINGS, MESSAGES, TOKENIZE

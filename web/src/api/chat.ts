@@ -1,4 +1,5 @@
 // One chat: its request, and the answer as it comes. Used by the chat, the comparison and the arena alike.
+import type { Figures } from "./figures";
 import { ask, DoorError, envelope, sentence } from "./http";
 import { events } from "./sse";
 
@@ -15,14 +16,6 @@ export interface Sampling {
   top_k?: number;
   max_tokens?: number;
   seed?: number;
-}
-
-/** Times are of this browser, from sending on. */
-export interface Figures {
-  readonly firstTokenSeconds: number | null;
-  readonly seconds: number;
-  readonly tokens: number;
-  readonly promptTokens: number | null;
 }
 
 export interface Answer {
@@ -123,10 +116,4 @@ export async function chat(
     const status = error instanceof DoorError ? error.status : 0;
     return { ...answer, figures: measured(), error: sentence(error), status };
   }
-}
-
-/** Tokens a second after the first one; null for an answer too short to tell. */
-export function pace(figures: Figures): number | null {
-  const writing = figures.seconds - (figures.firstTokenSeconds ?? 0);
-  return figures.tokens > 1 && writing > 0 ? (figures.tokens - 1) / writing : null;
 }

@@ -1,5 +1,6 @@
 // A conversation as a tree of turns: editing, asking again and branching add turns, and none is lost. Pure.
-import type { Figures, Message, Part, Sampling } from "../api/chat";
+import type { Message, Part, Sampling } from "../api/chat";
+import type { Figures } from "../api/figures";
 
 export interface Turn {
   readonly id: string;

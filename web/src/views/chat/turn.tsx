@@ -1,7 +1,7 @@
 // One turn on the page: what was said, its figures, and what can be done with it.
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import { pace, type Figures } from "../../api/chat";
+import { pace, type Figures } from "../../api/figures";
 import type { Turn, Turns } from "../../history/conversation";
 import { branch, change } from "../../history/library";
 import { go } from "../../state/route";
