@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from mock_engine import EVENTS, MODEL, PACED, STEP_SECONDS
+from mock_engine import EVENTS, HELD, MODEL, PACED, STEP_SECONDS
 
 from argosy.errors import ArgosyError
 from argosy.wire.client import Answer, Client
@@ -73,6 +73,13 @@ class Case:
 
 def _chat(content: object) -> dict[str, Any]:
     return {"messages": [{"role": "system", "content": "You are terse."}, {"role": "user", "content": content}]}
+
+
+def held_case() -> Case:
+    """A stream that says one event and then nothing: open for as long as its client likes."""
+    return Case(
+        "held", "a stream of one event that does not end", 1, {**_chat(f"Tell me nothing. {HELD}"), "stream": True}
+    )
 
 
 def all_cases() -> dict[str, Case]:

@@ -2,8 +2,8 @@
 
 One process listens on several ports of its own choice, one for each engine that it plays, and prints them. A plain
 request gets a whole answer, a stream 64 events in a single write; if the prompt says PACED they come one by one, to all
-streams in the same step, as an engine with continuous batching sends them. Any GET gets one document in which health
-checks and routers find what they look for.
+streams in the same step, as an engine with continuous batching sends them; if it says HELD, nothing comes after the
+first one. Any GET gets one document in which health checks and routers find what they look for.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ MODEL = "mock"
 EVENTS = 64
 STEP_SECONDS = 0.005
 PACED = "[one event every 5 ms]"  # in the prompt: some routers drop fields that they do not know
+HELD = "[one event, and no more]"
 
 _ID = "chatcmpl-0123456789abcdef0123456789abcdef"
 _TEXT = "Tea was drunk in China long before it was written about. " * 5
@@ -131,6 +132,8 @@ class EngineProtocol(asyncio.Protocol):
             self._transport.write(_PLAIN)
         elif PACED.encode() in body:
             self._pacer.add(self._transport)
+        elif HELD.encode() in body:
+            self._transport.write(_STREAM_HEAD + _STREAM[0])
         else:
             self._transport.write(_BURST)
 

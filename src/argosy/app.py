@@ -108,6 +108,7 @@ def compose_gateway(
     from argosy.gateway.auth import Gatekeeper  # noqa: PLC0415
     from argosy.gateway.client_address import ClientAddresses  # noqa: PLC0415
     from argosy.gateway.cors import Cors  # noqa: PLC0415
+    from argosy.gateway.joining import Joining  # noqa: PLC0415
     from argosy.gateway.ledger import Ledger  # noqa: PLC0415
     from argosy.gateway.metrics import MetricsSurface  # noqa: PLC0415
     from argosy.gateway.openai import OpenAISurface  # noqa: PLC0415
@@ -146,6 +147,7 @@ def compose_gateway(
     registry.apply_table(settings.table, clock())
     dispatcher = Dispatcher(registry, clock=clock, draw=draw)
     upstreams = Upstreams(secrets.join_token, variables)
+    client = Client()
     return Gateway(
         registry=registry,
         surface=OpenAISurface(
@@ -170,8 +172,9 @@ def compose_gateway(
             dispatcher=dispatcher,
             gatekeeper=gatekeeper,
             orders=Orders(),
+            joining=Joining(registry, client, secrets.join_token),
             join_token=secrets.join_token,
-            client=Client(),
+            client=client,
             clock=clock,
             on_table=on_table,
             rates=rates,

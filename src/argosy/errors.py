@@ -9,7 +9,7 @@
     └── RequestError                    ends one request at the door with an HTTP status
         ├── BadRequestError       400   ├── UnauthorizedError 401   ├── NotFoundError 404
         ├── ForbiddenError        403   ├── TooLargeError     413   ├── OverloadedError 429
-        ├── UnavailableError      503                               │   └── LimitedError  a client key's own limit
+        ├── UnavailableError      503   ├── ConflictError     409   │   └── LimitedError  a client key's own limit
         └── UpstreamError         502   an engine failed this request
             ├── ConnectError            … before it took it: safe to send elsewhere
             ├── BrokenAnswerError       … after it took it
@@ -133,6 +133,13 @@ class ForbiddenError(RequestError):
 
 class NotFoundError(RequestError):
     status = 404
+    type = "invalid_request_error"
+
+
+class ConflictError(RequestError):
+    """What is asked for does not go with what is there; `code` says how."""
+
+    status = 409
     type = "invalid_request_error"
 
 

@@ -185,16 +185,20 @@ class FleetFolder:
             return sorted(unquoted(entry.name) for entry in (self.root / "replicas").iterdir())
         return []
 
+    def secret_file(self, name: str) -> Path:
+        """Where admin_key, join_token or client_key lies."""
+        return self.root / "secrets" / name
+
     def secret(self, name: str) -> str | None:
-        """admin_key, join_token or client_key, if there is one."""
+        """It, if there is one."""
         try:
-            return (self.root / "secrets" / name).read_text().strip() or None
+            return self.secret_file(name).read_text().strip() or None
         except FileNotFoundError:
             return None
 
     def set_secret(self, name: str, value: str) -> None:
         """One that the user gave; it replaces the one that was there."""
-        path = self.root / "secrets" / name
+        path = self.secret_file(name)
         private_folder(path.parent)
         handle, temporary = tempfile.mkstemp(dir=path.parent)  # 0600
         with os.fdopen(handle, "w") as file:
@@ -203,7 +207,7 @@ class FleetFolder:
 
     def make_secret(self, name: str) -> str:
         """The secret of that name, made at the first call; two callers at once get the same one."""
-        path = self.root / "secrets" / name
+        path = self.secret_file(name)
         private_folder(path.parent)
         handle, temporary = tempfile.mkstemp(dir=path.parent)  # 0600
         with os.fdopen(handle, "w") as file:

@@ -38,7 +38,7 @@ async def client() -> AsyncIterator[Client]:
 @pytest.fixture
 async def door(tmp_path: Path, client: Client) -> AsyncIterator[Door]:
     engine = await start(blueprint_of({"engine": "echo", "options": {"tokens_per_second": 10}}, tmp_path, client))
-    listeners = Listeners(client, lambda: made.target)
+    listeners = Listeners(client, lambda: made.target, replica="m.0", join_token="token")
     made = Door(engine, listeners.address_on("127.0.0.1"), Target(engine.incarnation.address, KEY, PATHS))
     yield made
     await listeners.close()
@@ -75,7 +75,7 @@ async def test_an_engine_that_is_gone_is_a_502_and_none_at_all_a_503(door: Door)
 
 
 async def test_a_gateway_on_this_machine_reaches_the_engine_directly(client: Client) -> None:
-    listeners, engine = Listeners(client, lambda: None), "http://127.0.0.1:4711"
+    listeners, engine = Listeners(client, lambda: None, replica="m.0", join_token="token"), "http://127.0.0.1:4711"
     found = [address for addresses in psutil.net_if_addrs().values() for address in addresses]
     for host in ["localhost", *(address.address for address in found if address.family == socket.AF_INET)]:
         assert await listeners.address_for(f"http://{host}:8000", engine) == engine

@@ -145,7 +145,7 @@ async def test_a_workers_listener_wants_the_engines_key_for_every_path() -> None
     paths = frozenset(path for _, path in routes)
     client = Client()
     engine = Target("http://127.0.0.1:1", "the-engines-key", paths)  # nobody is there: what gets so far is a 502
-    listeners = Listeners(client, lambda: engine)
+    listeners = Listeners(client, lambda: engine, replica="m.0", join_token="token")
     address = listeners.address_on("127.0.0.1")
     for method, path in routes:
         for key in ("", CLIENT_KEY, ADMIN_KEY, JOIN_TOKEN, "the-engines-ke"):

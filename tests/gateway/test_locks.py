@@ -10,14 +10,14 @@ from door import ADMIN, ADMIN_KEY, JOIN_TOKEN, Door, error_of
 from starlette.routing import Route
 
 from argosy.protocol import heartbeat as beat
-from argosy.protocol import replica_log
+from argosy.protocol import join, replica_log
 from argosy.protocol.admin import FleetTable
 from argosy.protocol.endpoints import ENDPOINTS, MESSAGES
 from engines import FakeEngine
 from voices import WorkerVoice
 
 PUBLIC = {"/", "/health", "/ready", "/assets/{name}"}
-SIGNED = {("POST", beat.PATH), ("POST", replica_log.PATH)}  # with the join token
+SIGNED = {("POST", beat.PATH), ("POST", join.PATH), ("POST", replica_log.PATH)}  # with the join token
 
 
 @pytest.fixture

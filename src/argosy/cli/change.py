@@ -1,4 +1,4 @@
-"""`argosy stop`, `start`, `scale`, `restart`, `drain`: change what is wanted of a running fleet.
+"""`argosy start`, `scale`, `restart`, `drain`: change what is wanted of a running fleet (`stop` is in stop.py).
 
 All but a restart last until they are taken back or until the next `up`: docs/decisions/0005.
 """
@@ -20,17 +20,14 @@ _Name = Annotated[str, typer.Argument(help="A deployment.")]
 _Fleet = Annotated[str | None, typer.Option(help="Which fleet, when more than one runs.")]
 
 
-def stop(name: _Name, fleet: _Fleet = None) -> None:
-    """Stop a deployment: its replicas finish what they do, then end. Others keep serving."""
-    _ask(lambda controller: controller.stop(name), fleet)
-    print(f"{name}: stopping; it stays stopped until `argosy start {name}` or the next `argosy up`")
-
-
 def start(
-    name: Annotated[str, typer.Argument(help="A deployment, or a replica that was drained (smollm2.1).")],
+    name: Annotated[
+        str,
+        typer.Argument(metavar="gateway|workers|NAME", help="A deployment, or a replica that was drained (smollm2.1)."),
+    ],
     fleet: _Fleet = None,
 ) -> None:
-    """Start a deployment that was stopped, or a replica that was drained."""
+    """Start what was stopped: a deployment, the gateway, all workers; or a replica that was drained."""
     _ask(lambda controller: controller.start(name), fleet)
     print(f"{name}: starting; `argosy ps` shows when it is ready")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,7 @@ import typer
 if TYPE_CHECKING:
     from argosy.config.environment import Environment
     from argosy.config.schema import Fleet
+    from argosy.state import FleetFolder
 
 
 def gateway(
@@ -47,14 +49,12 @@ def gateway(
 
 
 def _with_secrets(environment: Environment, admin_key: Path | None, join_token: Path | None) -> Environment:
-    import dataclasses
-
     from argosy.cli.fleets import read_secret
 
     if admin_key is not None:
-        environment = dataclasses.replace(environment, admin_key=read_secret(admin_key))
+        environment = replace(environment, admin_key=read_secret(admin_key))
     if join_token is not None:
-        environment = dataclasses.replace(environment, join_token=read_secret(join_token))
+        environment = replace(environment, join_token=read_secret(join_token))
     return environment
 
 
@@ -98,6 +98,26 @@ def _serve(wanted: Fleet, environment: Environment) -> int:
 
     def tell(address: str) -> None:
         print(f"gateway: {address}/v1 (fleet {wanted.name}; Ctrl-C stops it)", flush=True)
-        print(f"  argosy worker SOURCE --join {address}", flush=True)
+        print(join_line(address, wanted.gateway.host, folder), flush=True)
 
     return run_gateway(settings, folder, environment, tell)
+
+
+def join_line(address: str, host: str, folder: FleetFolder) -> str:
+    """How workers join: from this machine, and from others where the door is open to them.
+
+    Another machine's worker needs a copy of the token: its file is named here, and what is in it is shown nowhere.
+    """
+    from argosy.wire.origin import outward_address, split_url
+
+    here = f"  argosy worker SOURCE --join {address}"
+    door, _ = split_url(address)
+    wildcard = host.strip("[]") in ("0.0.0.0", "::")  # noqa: S104
+    outward = outward_address() if wildcard else host.strip("[]")
+    if outward is None or (not wildcard and door.host in ("127.0.0.1", "::1", "localhost")):
+        return here
+    there = replace(door, host=outward)
+    return (
+        f"{here}\n  from another machine: argosy worker SOURCE --join {there} --join-token-file FILE"
+        f"\n  (FILE: a copy of {folder.secret_file('join_token')})"
+    )

@@ -22,10 +22,17 @@ def up(
         list[str] | None,
         typer.Argument(metavar="[FILE.yaml | SOURCE…]", help="A fleet file (default: fleet.yaml), or models."),
     ] = None,
+    *,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Return when all is ready or failed.")] = False,
     fleet: Annotated[str | None, typer.Option(help="The fleet's name, instead of the file's.")] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address that the gateway listens on, instead of the file's.")
+    ] = None,
     port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="The gateway's port, instead of the file's.")
+    ] = None,
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, max=10000, help="Requests in flight per replica, of every deployment.")
     ] = None,
 ) -> None:
     """Serve what a fleet file asks for, or the models that are named. Ctrl-C stops all of it; with -d, `down` does."""
@@ -38,13 +45,23 @@ def up(
     if fleet is not None:
         fleet_folder(environment, fleet)  # checks the name
         wanted = wanted.model_copy(update={"name": fleet})
-    if port is not None:
-        wanted = wanted.model_copy(update={"gateway": wanted.gateway.model_copy(update={"port": port})})
+    wanted = with_flags(wanted, host=host, port=port, concurrency=concurrency)
     folder = fleet_folder(environment, wanted.name)
     _prepare(folder, wanted, environment)
     from argosy.cli.follow import bring_up_and_follow
 
     raise typer.Exit(asyncio.run(bring_up_and_follow(folder, wanted, environment, detach=detach)))
+
+
+def with_flags(wanted: Fleet, *, host: str | None, port: int | None, concurrency: int | None) -> Fleet:
+    """What the command line says instead of the file."""
+    door = {field: value for field, value in (("host", host), ("port", port)) if value is not None}
+    changes: dict[str, object] = {"gateway": wanted.gateway.model_copy(update=door)} if door else {}
+    if concurrency is not None:
+        changes["deployments"] = {
+            name: each.model_copy(update={"concurrency": concurrency}) for name, each in wanted.deployments.items()
+        }
+    return wanted.model_copy(update=changes)
 
 
 def wanted_fleet(what: Sequence[str], environment: Environment) -> Fleet:

@@ -9,6 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from argosy.config.environment import Environment
+    from argosy.protocol.replica import JoinSettings
     from argosy.state import FleetFolder
 
 
@@ -17,40 +18,63 @@ def worker(
     *,
     join: Annotated[list[str] | None, typer.Option(help="A gateway's URL; may be given again.")] = None,
     name: Annotated[str | None, typer.Option(help="The deployment's name (default: from the source).")] = None,
-    alias: Annotated[list[str] | None, typer.Option(help="Another name clients may send; may be given again.")] = None,
+    aliases: Annotated[
+        list[str] | None,
+        typer.Option("--aliases", "--alias", help="Other names clients may send: a,b; may be given again."),
+    ] = None,
     engine: Annotated[str | None, typer.Option(help="llama.cpp, command or echo.")] = None,
     option: Annotated[list[str] | None, typer.Option("--option", "-o", help="KEY=VALUE for the engine.")] = None,
     concurrency: Annotated[
         int | None, typer.Option(min=1, help="Requests in flight (default: the engine's slots).")
     ] = None,
-    join_token_file: Annotated[Path | None, typer.Option(help="The gateways' join token.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Where gateways reach this worker (default: a free one).")
+    ] = None,
+    advertise: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="HOST or HOST:PORT by which gateways reach this worker, where that is none of this machine's own"
+            " (containers, port forwarding; default: the interface towards each gateway).",
+        ),
+    ] = None,
+    join_token_file: Annotated[
+        Path | None, typer.Option(help="The gateways' join token; on a gateway's own machine it is found by itself.")
+    ] = None,
     spec: Annotated[Path | None, typer.Option(hidden=True, help="What a controller starts us with.")] = None,
 ) -> None:
     """Serve one replica and join it to gateways; Ctrl-C lets running requests finish, then stops it."""
     from argosy.app import run_worker
     from argosy.cli.fleets import read_environment
     from argosy.errors import InputError
+    from argosy.protocol.replica import JoinSettings
 
     environment = read_environment()
     if spec is not None:
         raise typer.Exit(run_worker(spec, environment))
     if not join:
         raise InputError("a worker needs a gateway: --join http://HOST:PORT (`argosy gateway` starts one)")
-    gateways = [_gateway(url) for url in join]
+    gateways = list(dict.fromkeys(_gateway(url) for url in join))
     config: dict[str, Any] = {
         "source": source,
         "engine": engine,
-        "aliases": alias or [],
+        "aliases": [each.strip() for given in aliases or [] for each in given.split(",")],
         "options": dict(_option(each) for each in option or []),
         "concurrency": concurrency,
     }
-    raise typer.Exit(
-        _run(name, {key: value for key, value in config.items() if value}, gateways, join_token_file, environment)
-    )
+    settings = JoinSettings(port=port or 0, advertise=advertised(advertise))
+    given = {key: value for key, value in config.items() if value}
+    raise typer.Exit(_run(name, given, gateways, settings, token_file=join_token_file, environment=environment))
 
 
 def _run(
-    name: str | None, config: dict[str, Any], gateways: list[str], token_file: Path | None, environment: Environment
+    name: str | None,
+    config: dict[str, Any],
+    gateways: list[str],
+    settings: JoinSettings,
+    *,
+    token_file: Path | None,
+    environment: Environment,
 ) -> int:
     import dataclasses
     import secrets
@@ -61,8 +85,9 @@ def _run(
     from argosy.config.load import deployment_record
     from argosy.config.schema import Fleet
     from argosy.fleet.planner import config_of
+    from argosy.processes.identity import ProcessIdentity
     from argosy.protocol.replica import ReplicaSpec
-    from argosy.state import write_json
+    from argosy.state import ProcessRecord, write_json
 
     name, deployment = _deployment(name, config, environment)
     folder, token = _folder_and_token(gateways, token_file, environment)
@@ -77,8 +102,10 @@ def _run(
             config=config_of(deployment),
             gateways=gateways,
             grace_seconds=Fleet().grace,
+            join=settings,
         ),
     )
+    write_json(files.process, ProcessRecord(identity=ProcessIdentity.own()))  # `argosy stop` finds it by this
     log = folder.log(replica)
     log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     print(f"worker {replica}: joining {', '.join(gateways)} (its log: {log})", flush=True)
@@ -120,24 +147,38 @@ def _folder_and_token(
     token = token or environment.join_token or (folder.secret("join_token") if folder else None)
     if not token:
         raise InputError(
-            "no join token: give --join-token-file or ARGOSY_JOIN_TOKEN (it lies in secrets/join_token of the fleet's"
-            " state folder on the gateway's machine)"
+            f"no join token for {' '.join(gateways)}: give --join-token-file or ARGOSY_JOIN_TOKEN (the gateway's"
+            " machine has it: `argosy gateway` says in which file)"
         )
     known_by = hashlib.sha256(" ".join(sorted(gateways)).encode()).hexdigest()[:8]
     return folder or fleet_folder(environment, f"joined-{known_by}"), token
 
 
 def _local_fleet(gateways: list[str], environment: Environment) -> FleetFolder | None:
-    """The fleet of this machine whose gateway one of them is."""
+    """The fleet of this machine whose gateway one of them is, by whatever name or address of this machine."""
     from argosy.state import Home, ProcessRecord, read_json
+    from argosy.wire.origin import split_url
 
+    here = {(origin.scheme, origin.port) for origin, _ in map(split_url, gateways) if _is_this_machine(origin.host)}
     for folder in Home(environment.home).fleets():
         record = read_json(folder.gateway, ProcessRecord)
-        if record is not None and record.identity.alive:
-            address = record.address or ""
-            if {address, address.replace("//127.0.0.1:", "//localhost:")} & set(gateways):
+        if record is not None and record.address is not None and record.identity.alive:
+            own, _ = split_url(record.address)
+            if (own.scheme, own.port) in here:
                 return folder
     return None
+
+
+def _is_this_machine(host: str) -> bool:
+    import socket
+
+    from argosy.wire.origin import is_own
+
+    try:
+        found = {str(each[4][0]) for each in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
+    except OSError:  # its name is not known: the worker says so, and asks again
+        return False
+    return any(is_own(address) for address in found)
 
 
 def _gateway(url: str) -> str:
@@ -149,6 +190,27 @@ def _gateway(url: str) -> str:
         return check_url(url).removesuffix("/v1")
     except ValueError:
         raise InputError(f"--join {url}: write a gateway's URL, such as http://127.0.0.1:8000") from None
+
+
+def advertised(address: str | None) -> str | None:
+    """As a URL with or without a port. Raises InputError."""
+    from argosy.config.values import check_url
+    from argosy.errors import InputError
+
+    if address is None:
+        return None
+    bare = address.count(":") > 1 and not address.startswith(("[", "http"))  # an IPv6 address as it stands
+    url = address if "://" in address else f"http://[{address}]" if bare else f"http://{address}"
+    try:
+        checked = check_url(url)
+    except ValueError:
+        checked = ""
+    if not checked.startswith("http://") or "/" in checked.removeprefix("http://"):
+        raise InputError(
+            f"--advertise {address}: write HOST or HOST:PORT by which gateways reach this worker, such as"
+            " 10.0.0.5:21002 (it is spoken to by plain HTTP)"
+        )
+    return checked
 
 
 def _option(text: str) -> tuple[str, object]:

@@ -37,7 +37,8 @@ C = TypeVar("C", bound=Candidate)
 
 
 class Hint(NamedTuple):
-    """What is known of the request, for each candidate in turn; nothing where the policy wants no memory."""
+    """What is known of the request, for each candidate in turn; NOTHING where no candidate knows anything of it, or the
+    policy wants no memory."""
 
     known: Sequence[int] = ()  # how many blocks of its beginning the candidate was given before
     lately: Sequence[float] = ()  # requests that the candidate was given of late
@@ -70,30 +71,36 @@ def affinity(candidates: Sequence[C], hint: Hint, draw: float) -> C:
     """The one that was given the most of this beginning before, as its cache may still have it; among equals the one
     with the least load. Where another one is less busy, it must not be above its share, neither now nor of late: what
     everybody shares is so known everywhere soon, and conversations are spread evenly. Else least_in_flight."""
-    if not any(hint.known):
+    if not hint.known:
         return least_in_flight(candidates, hint, draw)
-    running, weights, lightest = 1, 0.0, math.inf  # with this request
-    for candidate in candidates:
-        busy, weight = candidate.in_flight, candidate.weight
-        running += busy
-        weights += weight
-        lightest = min(lightest, busy / weight)
-    now_each = OVER_SHARE * running / weights
-    lately_each = OVER_SHARE * (sum(hint.lately) + 1) / weights
+    loads = [candidate.in_flight / candidate.weight for candidate in candidates]
+    lightest = min(loads)
+    bounds: tuple[float, float] | None = None  # of requests now and of late, by weight: seldom asked for
     best: C | None = None
     most, least, turn = 1, math.inf, 0
-    for candidate, known, lately in zip(candidates, hint.known, hint.lately, strict=True):
+    for candidate, load, known, lately in zip(candidates, loads, hint.known, hint.lately, strict=True):
         if known < most:
             continue
-        busy, weight = candidate.in_flight, candidate.weight
-        load = busy / weight
-        if load > lightest and (
-            busy + 1 > now_each * weight + SLACK_NOW or lately + 1 > lately_each * weight + SLACK_LATELY
-        ):
-            continue
+        if load > lightest:
+            if bounds is None:
+                bounds = _fair_shares(candidates, hint)
+            now_each, lately_each = bounds
+            weight = candidate.weight
+            if (
+                candidate.in_flight + 1 > now_each * weight + SLACK_NOW
+                or lately + 1 > lately_each * weight + SLACK_LATELY
+            ):
+                continue
         if known > most or load < least or (load == least and candidate.turn < turn):
             best, most, least, turn = candidate, known, load, candidate.turn
     return best if best is not None else least_in_flight(candidates, hint, draw)
+
+
+def _fair_shares(candidates: Sequence[Candidate], hint: Hint) -> tuple[float, float]:
+    """How many requests a replica of weight 1 may have now and may have been given of late, with this one."""
+    weights = sum(candidate.weight for candidate in candidates)
+    running = sum(candidate.in_flight for candidate in candidates) + 1
+    return OVER_SHARE * running / weights, OVER_SHARE * (sum(hint.lately) + 1) / weights
 
 
 def round_robin(candidates: Sequence[C], hint: Hint, draw: float) -> C:

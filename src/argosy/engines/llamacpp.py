@@ -67,7 +67,8 @@ class Options(BaseModel):
     )
     batch: Annotated[int, Field(ge=32, le=1 << 16)] | None = Field(
         None,
-        description=f"tokens of prompts worked on in one step (default: {CPU_BATCH} on a CPU, on a GPU llama.cpp's)",
+        description=f"tokens of prompts worked on in one step (default: {CPU_BATCH} on a CPU, on a GPU llama.cpp's); a "
+        "client that leaves while its prompt is read frees its slot after one or two",
     )
     gpu_layers: Annotated[int, Field(ge=0, le=1000)] | None = Field(
         None, description="layers on the GPU (default: as many as fit, where xllamacpp was built for a GPU)"

@@ -91,11 +91,12 @@ class Controller:
         _log.info("fleet.applied", deployments=len(fleet.deployments))
         return await self._want(desired)
 
-    async def stop(self, deployment: str) -> FleetReport:
-        return await self._want(self._desired.with_stopped(deployment, _now()))
+    async def stop(self, name: str) -> FleetReport:
+        """A deployment, the gateway, or all workers."""
+        return await self._want(self._desired.with_stopped(name, _now()))
 
     async def start(self, name: str) -> FleetReport:
-        """A deployment, or one replica that was drained. What failed of it is tried again."""
+        """The same, or one replica that was drained. What failed of it is tried again."""
         desired = self._desired.with_started(name, _now())
         self._try_again(replica for replica in self._upkeeps if name in (replica, deployment_of(replica)))
         return await self._want(desired)
@@ -151,7 +152,8 @@ class Controller:
 
     async def _pass(self) -> None:
         now, desired = self._clock(), self._desired
-        self._gateway.keep(desired.fleet.gateway, now, grace_seconds=desired.fleet.grace)
+        settings = None if desired.gateway_stopped else desired.fleet.gateway
+        self._gateway.keep(settings, now, grace_seconds=desired.fleet.grace)
         await self._look()
         specs = plan(
             desired.fleet,

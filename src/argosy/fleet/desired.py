@@ -12,9 +12,13 @@ from dataclasses import dataclass, field, replace
 from pydantic import ValidationError
 
 from argosy.config.schema import Deployment, Fleet
+from argosy.config.values import RESERVED_NAMES
 from argosy.errors import InputError, NotFoundError
 from argosy.fleet.planner import deployment_of, planned_id, replica_id
 from argosy.state import DesiredState
+
+# Names that no deployment may have: what `stop` and `start` take besides.
+GATEWAY, WORKERS = "gateway", "workers"
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,7 @@ class Desired:
 
     fleet: Fleet
     revision: int
-    stopped: frozenset[str] = frozenset()  # deployments
+    stopped: frozenset[str] = frozenset()  # deployments, and GATEWAY
     drained: frozenset[str] = frozenset()  # replicas
     restarts: Mapping[str, int] = field(default_factory=dict)  # deployment → the revision that asked for it last
 
@@ -53,11 +57,15 @@ class Desired:
         return Desired(fleet, self._next(now), restarts=restarts)
 
     def with_stopped(self, name: str, now: int) -> Desired:
-        self._known(name)
-        return replace(self, revision=self._next(now), stopped=self.stopped | {name})
+        """`name`: a deployment, `gateway`, or `workers` for every deployment that has some."""
+        return replace(self, revision=self._next(now), stopped=self.stopped | self._meant(name))
 
     def with_started(self, name: str, now: int) -> Desired:
-        """`name`: a deployment, with all of its replicas, or one replica that was drained."""
+        """`name`: as above, a deployment with all of its replicas; or one replica that was drained."""
+        if name in RESERVED_NAMES:
+            meant = self._meant(name)
+            drained = frozenset(replica for replica in self.drained if deployment_of(replica) not in meant)
+            return replace(self, revision=self._next(now), stopped=self.stopped - meant, drained=drained)
         if name not in self.fleet.deployments and (replica := self._replica(name)) is not None:
             return replace(self, revision=self._next(now), drained=self.drained - {replica})
         self._known(name)
@@ -93,6 +101,19 @@ class Desired:
         if found is None:
             raise self._no_replica(replica)
         return replace(self, revision=self._next(now), drained=self.drained | {found})
+
+    @property
+    def gateway_stopped(self) -> bool:
+        return GATEWAY in self.stopped
+
+    def _meant(self, name: str) -> frozenset[str]:
+        if name == WORKERS:
+            return frozenset(
+                each for each, deployment in self.fleet.deployments.items() if deployment.engine_name != "remote"
+            )
+        if name != GATEWAY:
+            self._known(name)
+        return frozenset({name})
 
     def _next(self, now: int) -> int:
         return max(now, self.revision + 1)

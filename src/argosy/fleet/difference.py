@@ -31,6 +31,8 @@ def changes(before: Desired, after: Fleet) -> list[Change]:
     found = []
     if details := list(_details(_dump(old.gateway), _dump(after.gateway))):
         found.append(Change("gateway", "changed, no engine restarts", ", ".join(details)))
+    if before.gateway_stopped:
+        found.append(Change("gateway", "started"))
     if old.grace != after.grace:
         found.append(Change("grace", "changed without a restart", f"{old.grace:g} → {after.grace:g}"))
     found += [Change(name, "removed") for name in old.deployments if name not in after.deployments]

@@ -64,6 +64,7 @@ class GatewayProcess:
         self._reason = ""
         self._gave_up = False
         self._outdated = False
+        self._stopped = False  # by `argosy stop gateway`
         self._silent_since: float | None = None
         self._silence = ""  # why it does not answer
         self._restarts = 0
@@ -92,8 +93,9 @@ class GatewayProcess:
         self._due = float("-inf")
         self._gave_up = False
 
-    def keep(self, settings: Gateway, now: float, *, grace_seconds: float) -> None:
-        """One look, and the next thing that brings a gateway with these settings nearer."""
+    def keep(self, settings: Gateway | None, now: float, *, grace_seconds: float) -> None:
+        """One look, and the next thing that brings a gateway with these settings nearer. None: there is to be none."""
+        self._stopped = settings is None
         record = read_json(self._folder.gateway, ProcessRecord)
         self._last_address = (record.address if record is not None else None) or self._last_address
         if record is not None and (record.identity in self._retirement or not record.identity.alive):
@@ -109,14 +111,19 @@ class GatewayProcess:
             _log.warning("gateway.silent", pid=self._record.identity.pid, reason=self._silence)
             self._record.identity.send_signal(signal.SIGKILL)
             self._silent_since = None
+        if settings is None:
+            if self._record is not None:
+                self._close_door(self._record, grace_seconds)
+            self.views, self.waiting, self._silent_since = [], {}, None
+            self._reason, self._due = "", float("-inf")  # of earlier deaths: a start that is asked for is made at once
+            return
         if self._starting or now < self._due:
             return
         if self._record is None:
             self._start(settings, now)
         elif (same_port := settings.port in (0, port_of(self._record.address or ""))) and self._outdated:
             # Both cannot listen there: the old one closes its door first, then finishes what it has.
-            self._retirement.retire(self._record, grace_seconds)
-            self._record = None
+            self._close_door(self._record, grace_seconds)
             self._start(settings, now)
         elif not same_port:
             self._start(settings, now)
@@ -150,6 +157,8 @@ class GatewayProcess:
             state = "running" if self._record.identity.alive else "gone"
         elif self._starting:
             state = "starting"
+        elif self._stopped:
+            state = "stopped"
         else:
             state = "failed" if self._gave_up else "backoff"
         record = self._record
@@ -159,7 +168,7 @@ class GatewayProcess:
             state=state,
             pid=record.identity.pid if record else child,
             address=record.address if record else None,
-            reason=self._reason or silence,
+            reason="`argosy start gateway` opens the door again" if state == "stopped" else self._reason or silence,
             restarts=self._restarts,
             since=self._since,
         )
@@ -175,6 +184,11 @@ class GatewayProcess:
         for watch in watches:
             watch.cancel()
         await asyncio.gather(*watches, return_exceptions=True)
+
+    def _close_door(self, record: ProcessRecord, grace_seconds: float) -> None:
+        """It takes nothing new, finishes what it has, and ends."""
+        self._retirement.retire(record, grace_seconds)
+        self._record = None
 
     def _start(self, settings: Gateway, now: float) -> None:
         self._outdated = False

@@ -41,6 +41,17 @@ def desired_of(folder: FleetFolder) -> Desired | None:
     return None if state is None else _read(state, folder)
 
 
+def is_wanted(folder: FleetFolder) -> bool:
+    """Whether a controller keeps this fleet, or did until it died; else its gateway runs alone."""
+    return folder.desired.exists()
+
+
+def grace_of(folder: FleetFolder) -> float:
+    """Seconds that what runs gets to finish, as the fleet was asked for, or the default. Raises InputError."""
+    desired = desired_of(folder)
+    return (desired.fleet if desired is not None else Fleet()).grace
+
+
 def fleet_of(desired: DesiredState, folder: FleetFolder) -> Fleet:
     """Raises InputError for a state that another version of Argosy wrote and this one cannot read."""
     return _read(desired, folder).fleet
@@ -100,7 +111,7 @@ def _gateway(folder: FleetFolder) -> ProcessReport:
 
 def _controller(folder: FleetFolder) -> ProcessReport:
     record = controller_of(folder)
-    if record is None and not folder.desired.exists():  # a controller writes down what is wanted before anything else
+    if record is None and not is_wanted(folder):  # a controller writes down what is wanted before anything else
         return ProcessReport(state="none", reason="a gateway alone")
     if record is None:
         return ProcessReport(state="gone", reason="what runs keeps running; `argosy up` adopts it")

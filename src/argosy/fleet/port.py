@@ -5,9 +5,8 @@ from __future__ import annotations
 import errno
 import socket
 
-import psutil
-
 from argosy.errors import InputError
+from argosy.processes.ports import listener_of
 from argosy.state import Home, ProcessRecord, read_json
 
 
@@ -31,11 +30,4 @@ def _by_whom(port: int, home: Home) -> str:
         record = read_json(folder.gateway, ProcessRecord)
         if record is not None and (record.address or "").endswith(f":{port}") and record.identity.alive:
             return f" by the gateway of fleet {folder.name}"
-    try:
-        for connection in psutil.net_connections("tcp"):
-            listens = connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr[1] == port
-            if listens and connection.pid:
-                return f" by {psutil.Process(connection.pid).name()} (pid {connection.pid})"
-    except psutil.Error:  # other users' processes, or macOS without rights
-        return ""
-    return ""
+    return listener_of(port)

@@ -198,9 +198,11 @@ def _left_alone(view: ReplicaView | None) -> str:
 
 def _viewed(view: ReplicaView) -> ReplicaReport:
     silent = view.state == ReplicaState.READY and not view.routable
+    # One that the gateway hears and leaves alone, it asks again; the other it has lost.
+    unused = ReplicaState.BACKOFF if view.reason else ReplicaState.STOPPED
     return ReplicaReport(
         id=view.id,
-        state=ReplicaState.STOPPED if silent else view.state,
+        state=unused if silent else view.state,
         reason=view.reason or ("the gateway hears nothing of it" if silent else ""),
         node=view.node,
         devices=list(view.devices),

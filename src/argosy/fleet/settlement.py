@@ -32,7 +32,7 @@ def settlement(
     }
     for gateway in report.gateways:
         answers = READY if not gateway.reason else STARTING
-        states["gateway"] = {"running": answers, "failed": FAILED}.get(gateway.state, STARTING)
+        states["gateway"] = {"running": answers, "stopped": READY, "failed": FAILED}.get(gateway.state, STARTING)
     if STARTING in states.values():
         return Settlement(STARTING)
     failed = tuple(name for name, state in states.items() if state == FAILED)

@@ -6,29 +6,26 @@ replica_log.py there for the formats.
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import TypeVar
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from argosy.config.values import check_name
 from argosy.dispatch.dispatcher import Dispatcher
 from argosy.errors import (
     BadRequestError,
     NotFoundError,
-    TooLargeError,
-    UnauthorizedError,
     UnavailableError,
     UpstreamError,
 )
 from argosy.gateway.auth import Gatekeeper
+from argosy.gateway.joining import Joining
 from argosy.gateway.orders import Orders
+from argosy.gateway.signed import check_age, check_names, decoded, signed_body, whole_body
 from argosy.protocol import heartbeat as beat
 from argosy.protocol import replica_log
 from argosy.protocol.admin import FleetTable, TableAnswer
@@ -39,11 +36,9 @@ from argosy.wire.client import Client
 REPLICAS_PATH = "/argosy/v1/replicas"
 TABLE_PATH = "/argosy/v1/table"
 FLEET_PATH = "/argosy/v1/fleet"
-LONGEST_BODY_BYTES = 4 * 1024 * 1024
 CONTROLLER_SECONDS = 60.0
 _LINES = 50  # of a log, where nobody says how many
 
-T = TypeVar("T")
 _HEARTBEAT = msgspec.json.Decoder(beat.Heartbeat)
 _LOG_PART = msgspec.json.Decoder(replica_log.LogPart)
 _TABLE = msgspec.json.Decoder(FleetTable)
@@ -57,6 +52,7 @@ class FleetSurface:
     dispatcher: Dispatcher
     gatekeeper: Gatekeeper
     orders: Orders
+    joining: Joining
     join_token: str
     client: Client
     clock: Callable[[], float]
@@ -66,6 +62,7 @@ class FleetSurface:
     def routes(self) -> list[Route]:
         return [
             Route(beat.PATH, self.heartbeat, methods=["POST"]),
+            *self.joining.routes(),
             Route(TABLE_PATH, self.table, methods=["PUT"]),
             Route(REPLICAS_PATH, self.replicas, methods=["GET"]),
             Route("/argosy/v1/replicas/drain/{id:path}", self.drain, methods=["POST"]),
@@ -79,15 +76,10 @@ class FleetSurface:
         await self.client.close()
 
     async def heartbeat(self, request: Request) -> Response:
-        body = await self._signed_body(request, "heartbeat")
-        told = _decoded(_HEARTBEAT, body)
-        skew = (time.time_ns() - told.seq) / 1e9
-        if abs(skew) > beat.LONGEST_SKEW_SECONDS:
-            raise UnauthorizedError(
-                f"This heartbeat of {told.status.id!r} was sent {skew:.0f} s ago by its sender's clock:"
-                " set the clocks of worker and gateway right."
-            )
-        _check_names(told)
+        body = await signed_body(request, "heartbeat", self.join_token)
+        told = decoded(_HEARTBEAT, body)
+        check_age(told.seq, f"heartbeat of {told.status.id!r}")
+        check_names(told.status.id, told.deployment.name, told.deployment.aliases)
         heard = self.registry.apply_heartbeat(told, self.clock())
         # Also for one that was overtaken by a later one: 0 would tell a draining worker that it may end.
         replica = self.registry.replicas.get(told.status.id)
@@ -98,6 +90,7 @@ class FleetSurface:
         answer = beat.HeartbeatAnswer(
             gateways=self.registry.table.gateways,
             in_flight=replica.in_flight if replica is not None else 0,
+            refused=replica.refused if replica is not None else "",
             commands=commands,
             logs=logs,
         )
@@ -108,7 +101,7 @@ class FleetSurface:
         return Response(said, headers=headers, media_type="application/json")
 
     async def log_part(self, request: Request) -> Response:
-        self.orders.take(_decoded(_LOG_PART, await self._signed_body(request, "part of a log")))
+        self.orders.take(decoded(_LOG_PART, await signed_body(request, "part of a log", self.join_token)))
         return as_json({})
 
     async def log(self, request: Request) -> Response:
@@ -133,7 +126,7 @@ class FleetSurface:
 
     async def table(self, request: Request) -> Response:
         self._check_admin(request)
-        table = _decoded(_TABLE, await _body(request))
+        table = decoded(_TABLE, await whole_body(request))
         changed = table != self.registry.table
         if self.registry.apply_table(table, self.clock()) and changed:
             self.on_table(table)
@@ -161,7 +154,7 @@ class FleetSurface:
         query = request.scope["query_string"].decode("latin-1")
         target = request.scope["raw_path"].decode("latin-1") + (f"?{query}" if query else "")
         headers = {name: request.headers[name] for name in ("authorization", "content-type") if name in request.headers}
-        body = await _body(request)
+        body = await whole_body(request)
         async with AsyncExitStack() as stack:
             try:
                 answer = await stack.enter_async_context(
@@ -198,25 +191,8 @@ class FleetSurface:
             raise BadRequestError(f"{replica} is a remote: it has no worker here, and its log is where it runs.")
         return found.status
 
-    async def _signed_body(self, request: Request, what: str) -> bytes:
-        """Raises UnauthorizedError."""
-        body = await _body(request)
-        if not beat.is_signed(request.headers.get(beat.SIGNATURE_HEADER, ""), beat.sign(body, self.join_token)):
-            raise UnauthorizedError(f"This {what} is not signed with the fleet's join token.", code="wrong_join_token")
-        return body
-
     def _check_admin(self, request: Request) -> None:
         self.gatekeeper.check_admin(request.headers.get("authorization", "").encode())
-
-
-async def _body(request: Request) -> bytes:
-    parts, size = list[bytes](), 0
-    async for part in request.stream():
-        size += len(part)
-        if size > LONGEST_BODY_BYTES:
-            raise TooLargeError(f"At most {LONGEST_BODY_BYTES} bytes are taken here.")
-        parts.append(part)
-    return b"".join(parts)
 
 
 def _number(request: Request, name: str) -> int | None:
@@ -227,25 +203,6 @@ def _number(request: Request, name: str) -> int | None:
     if not re.fullmatch(r"\d{1,15}", given, re.ASCII):
         raise BadRequestError(f"?{name}= wants a whole number; got {given!r}.")
     return int(given)
-
-
-def _decoded(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
-    try:
-        return decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadRequestError(f"This is not what is spoken here: {error}") from None
-
-
-def _check_names(told: beat.Heartbeat) -> None:
-    """Names come into logs and answers: only what a fleet file may hold is taken. Raises BadRequestError."""
-    name, replica = told.deployment.name, told.status.id
-    try:
-        for each in (name, *told.deployment.aliases):
-            check_name(each)
-    except ValueError as error:
-        raise BadRequestError(f"This heartbeat is of no deployment: {error}") from None
-    if not replica.startswith(f"{name}.") or not replica[len(name) + 1 :].isalnum():
-        raise BadRequestError(f"{replica!r} is no replica of {name}.")
 
 
 def as_json(value: object) -> Response:

@@ -60,6 +60,7 @@ _REFUSALS: Mapping[int | str, str] = {
     401: "No key, or another one.",
     403: "The door does not go by that name, or a page from elsewhere may not call it.",
     404: "No such model, deployment or replica.",
+    409: "It does not go with what is there; `code` says how.",
     413: "The body is too large.",
     429: "The line is full, or a limit of the key is reached.",
     502: "The engine failed.",

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from argosy.protocol import admin, endpoints, heartbeat, peek, replica_log
+from argosy.protocol import admin, endpoints, heartbeat, join, peek, replica_log
 
 PATH = "/openapi.json"
 PASSED_ON = "/argosy/v1/fleet/{rest:path}"
@@ -143,6 +143,13 @@ OPERATIONS: Mapping[str, Operation] = {
     "GET /metrics": Operation("For Prometheus", "admin", TEXT, refusals=(401, 403)),
     f"POST {heartbeat.PATH}": Operation(
         "A worker tells of its replica", "join", heartbeat.HeartbeatAnswer, heartbeat.Heartbeat, (400, 401, 413)
+    ),
+    f"POST {join.PATH}": Operation(
+        "A worker that was started by hand asks to be taken: it is called back first",
+        "join",
+        join.Joined,
+        join.Join,
+        (400, 401, 409, 413),
     ),
     "PUT /argosy/v1/table": Operation(
         "The controller tells what is wanted", "admin", admin.TableAnswer, admin.FleetTable, (400, 401, 413)

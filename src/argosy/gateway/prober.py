@@ -1,5 +1,5 @@
 """Asks replicas that have no heartbeat to speak for them: remotes always, and others once they were ejected or have
-failed some requests.
+failed some requests; and calls back those that were started by hand, before anything is sent to them.
 
 What a probe finds is told to the registry; what a request found out in the meantime stays the relay's affair.
 """
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from argosy.errors import UpstreamError
 from argosy.gateway.upstreams import NoKeyError, Upstreams
+from argosy.protocol.replica import ReplicaState
 from argosy.registry import health
 from argosy.registry.records import Replica
 from argosy.registry.registry import Registry
@@ -43,7 +44,10 @@ class Prober:
         needed = [
             each
             for each in self._registry.replicas.values()
-            if each.remote is not None or each.ejected or each.failures >= health.FAILURES_TO_PROBE
+            if each.remote is not None
+            or each.ejected
+            or each.failures >= health.FAILURES_TO_PROBE
+            or (each.unproven and each.status.state == ReplicaState.READY)
         ]
         for replica in needed:
             pause = health.pause_seconds(replica.relapses)
@@ -53,7 +57,7 @@ class Prober:
             if schedule.task is not None and schedule.task.done():
                 schedule.task.result()  # a fault of ours must not pass unseen
                 schedule.task = None
-            if replica.ejected:
+            if replica.ejected or replica.unproven:
                 schedule.due = min(schedule.due, now + max(schedule.pause, pause))
             if schedule.task is None and now >= schedule.due:
                 schedule.task = asyncio.create_task(self._probe(replica, schedule))
@@ -75,6 +79,8 @@ class Prober:
             fault = await self._fault(replica)
         except NoKeyError as error:
             fault, for_good = str(error), True
+        if fault is not None and replica.unproven:
+            fault = f"the gateway does not reach it at {replica.status.address}, so nothing is sent there: {fault}"
         now = self._clock()
         if fault is None:
             schedule.pause, schedule.due = FIRST_PAUSE_SECONDS, now + WELL_PAUSE_SECONDS
@@ -98,7 +104,8 @@ class Prober:
         except UpstreamError as error:
             return str(error)
         if replica.remote is None:
-            return None if status == 200 else f"GET {path} was answered {status}"
+            another = ", as by another worker's engine" if status == 401 else ""
+            return None if status == 200 else f"GET {path} was answered {status}{another}"
         if status in (401, 403):
             return f"it refuses our key ({status}): see api_key_env"
         return None if status < 500 else f"GET {path} was answered {status}"

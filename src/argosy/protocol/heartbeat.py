@@ -47,6 +47,7 @@ class HeartbeatAnswer(msgspec.Struct, frozen=True, kw_only=True):
     gateways: list[str] = []  # every gateway of the fleet; empty: no change
     in_flight: int = 0  # requests this gateway has on the replica; a drained worker waits for 0 from all
     commands: list[str] = []  # of Command; unknown ones are ignored
+    refused: str = ""  # why this gateway sends nothing to a replica that was started by hand
     logs: list[LogQuery] = []  # parts of the replica's log that somebody waits for
 
     @property

@@ -16,6 +16,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from argosy.errors import BadRequestError
 from argosy.protocol import endpoints
+from argosy.protocol.abridged import SHORT_BYTES, abridged
 from argosy.protocol.faults import fault_of, wrong_type
 
 Positive = Annotated[int, Meta(ge=1)]
@@ -286,6 +287,7 @@ REQUIRED: Mapping[str, tuple[str, ...]] = {
     endpoints.TOKENIZE: (),
     endpoints.DETOKENIZE: ("tokens",),
 }
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _LOOKS = {path: (msgspec.json.Decoder(kind).decode, REQUIRED[path]) for path, kind in KINDS.items()}
 
 
@@ -293,8 +295,8 @@ def peek(path: str, body: bytes) -> Peek:
     """Looks into a request to one of ENDPOINTS. Raises BadRequestError naming the field."""
     decode, required = _LOOKS[path]
     try:
-        found = decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        found = _of_long_chat(body) if len(body) > SHORT_BYTES and path == endpoints.CHAT else decode(body)
+    except _UNREADABLE as error:
         raise _refused(KINDS[path], body, error) from None
     if not found.model:
         raise _missing("model")
@@ -305,10 +307,22 @@ def peek(path: str, body: bytes) -> Peek:
     return found
 
 
+def _of_long_chat(body: bytes) -> Peek:
+    """As `decode` of the body itself. Only chats: of them no text is looked at."""
+    decode, _ = _LOOKS[endpoints.CHAT]
+    short = abridged(body)
+    if short is not None:
+        try:
+            return decode(short)
+        except _UNREADABLE:
+            pass
+    return decode(body)
+
+
 def _refused(kind: type[Peek], body: bytes, error: Exception) -> BadRequestError:
     try:
         fault = fault_of(kind, body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as unreadable:
+    except _UNREADABLE as unreadable:
         return BadRequestError(f"The request's body is not valid JSON: {unreadable}")
     return fault or BadRequestError(f"The request's body cannot be read: {error}.")
 

@@ -32,6 +32,29 @@ class ReplicaState(enum.StrEnum):
         return self in (ReplicaState.STOPPED, ReplicaState.FAILED)
 
 
+class ModelIdentity(msgspec.Struct, frozen=True, kw_only=True):
+    """What tells one model from another behind the same name."""
+
+    source: str  # as the user wrote it, with its revision; "engine echo" where there is none
+    weights: str = ""  # fingerprint of the files (models/identity.py); "" while they are not on that machine
+
+    def is_same(self, other: ModelIdentity) -> bool:
+        """By the weights where both are known, else by where they come from."""
+        if self.weights and other.weights:
+            return self.weights == other.weights
+        return self.source == other.source
+
+    def __str__(self) -> str:
+        return f"{self.source} (weights {self.weights[:12]})" if self.weights else self.source
+
+
+class JoinSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How a worker that was started by hand is reached by gateways."""
+
+    port: int = 0  # of its listener; 0: one of the system's choice
+    advertise: str | None = None  # http://host[:port] that gateways are told; None: derived
+
+
 class ReplicaSpec(msgspec.Struct, frozen=True, kw_only=True):
     """One replica that a launcher is asked to run. (id, generation) is the idempotency key; generation + 1 replaces."""
 
@@ -43,6 +66,7 @@ class ReplicaSpec(msgspec.Struct, frozen=True, kw_only=True):
     grace_seconds: float
     node: str | None = None  # None: any
     devices: list[str] = []
+    join: JoinSettings | None = None  # None: a launcher started it
     restart: int = 0  # revision of the latest `argosy restart` that this start answers
 
 
@@ -68,4 +92,11 @@ class ReplicaStatus(msgspec.Struct, frozen=True, kw_only=True):
     paths: list[str] = []  # of protocol/endpoints.py, those that it serves; none told: all
     traits: EngineTraits = WELL_BEHAVED
     health: str = "/health"  # GET this (with the engine's key) to probe it
+    by_hand: bool = False  # no controller started it: a gateway calls it back before it sends anything there
+    model: ModelIdentity | None = None
     upstream_model: str | None = None  # when set, a request's model is rewritten to it
+
+    @property
+    def over(self) -> bool:
+        """It has said its last word."""
+        return self.state in (ReplicaState.STOPPED, ReplicaState.FAILED)

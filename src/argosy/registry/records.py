@@ -26,7 +26,10 @@ class Replica:
     capacity: int = 1  # requests in flight that it may have: its status's concurrency, 1 while it is on trial
     ejected: bool = False  # out until a probe succeeds or a new incarnation reports
     failing: bool = False  # it is ejected for its answers; else because it was not reached
-    fault: str = ""  # why it was ejected
+    fault: str = ""  # why it was ejected, or not reached
+    unproven: bool = False  # started by hand, and not called back yet where it says that it is
+    refusal: str = ""  # started by hand, with another model behind its name than others have
+    aliases: tuple[str, ...] = ()  # that it brought along, started by hand
     ejections: int = 0
     failures: int = 0  # requests in a row that tell of bad health
     relapses: int = 0  # ejections since it last did well
@@ -43,7 +46,13 @@ class Replica:
     @property
     def serving(self) -> bool:
         """It says that it can serve, and nothing that was seen since says otherwise."""
-        return self.status.state == ReplicaState.READY and not self.ejected
+        ready = self.status.state == ReplicaState.READY
+        return ready and not (self.ejected or self.unproven or self.refusal)
+
+    @property
+    def refused(self) -> str:
+        """Why a replica that was started by hand gets nothing here."""
+        return self.refusal or (self.fault if self.unproven else "")
 
 
 @dataclass(slots=True, eq=False)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+import msgspec
+
 from argosy.protocol.admin import FleetTable, ReplicaView
 from argosy.protocol.deployment import DeploymentRecord, RemoteRecord
 from argosy.protocol.heartbeat import LEASE_SECONDS, Heartbeat
 from argosy.protocol.replica import ReplicaState, ReplicaStatus
 from argosy.protocol.traits import EngineTraits
-from argosy.registry import health
+from argosy.registry import claims, health
 from argosy.registry.records import Deployment, Replica
 
 FORGET_SECONDS = 60.0  # a replica that has been silent for so long is dropped from the table
@@ -74,7 +76,7 @@ class Registry:
                 id=replica.id,
                 deployment=replica.deployment,
                 state=replica.status.state,
-                reason=replica.fault or replica.status.reason,
+                reason=replica.refusal or replica.fault or replica.status.reason or _waited_for(replica),
                 address=replica.status.address,
                 in_flight=replica.in_flight,
                 routable=replica in self.deployments[replica.deployment].routable,
@@ -113,19 +115,29 @@ class Registry:
             self._drop(replica)
             replica = None
         deployment = self.deployments.get(name)
+        record, aliases = heartbeat.deployment, tuple[str, ...]()
+        if status.by_hand:  # its aliases are there as long as it is, whatever others of its deployment bring along
+            record, aliases = msgspec.structs.replace(record, aliases=[]), tuple(record.aliases)
         if deployment is None:
-            deployment = self._add_deployment(heartbeat.deployment)
-        elif heartbeat.deployment.revision > deployment.record.revision and not deployment.asked_for:
-            self._set_record(deployment, heartbeat.deployment)
+            deployment = self._add_deployment(record)
+        elif record.revision > deployment.record.revision and not deployment.asked_for:
+            self._set_record(deployment, record)
+        known = replica is not None and replica.status.model == status.model
         if replica is None:
-            replica = Replica(status.id, name, status, serving_since=now)
+            replica = Replica(status.id, name, status, serving_since=now, unproven=status.by_hand)
             self.replicas[status.id] = deployment.replicas[status.id] = replica
         elif (status.epoch, status.address) != (replica.status.epoch, replica.status.address):
             self._absolve(replica)
+            replica.unproven = status.by_hand
             replica.failures = replica.relapses = 0
             replica.serving_since = now
         before, served = replica.status, replica.serving
         replica.status, replica.seq, replica.heard_at = status, heartbeat.seq, now
+        if not known:
+            self._judge(deployment)
+        if aliases != replica.aliases:
+            replica.aliases = aliases
+            self._index_aliases()
         self._weigh(replica, now, served=served)
         if status.state == ReplicaState.STOPPED and replica.in_flight == 0:
             self._drop(replica)
@@ -177,9 +189,11 @@ class Registry:
             if replica.status.state != state or replica.status.reason != (fault or ""):
                 replica.status = _remote_status(replica.id, replica.remote, replica.status.address or "", state, fault)
                 gave_up = state == ReplicaState.FAILED
-        elif fault is not None and not replica.ejected and self._has_others(replica):
+        elif fault is not None and not (replica.ejected or replica.unproven) and self._has_others(replica):
             self._eject(replica, fault, now, failing=True)
-        if fault is None and replica.ejected:
+        if replica.unproven:
+            replica.unproven, replica.fault = fault is not None, fault or ""
+        elif fault is None and replica.ejected:
             self._absolve(replica)
             if self._has_others(replica):
                 replica.trial_until = now + health.TRIAL_SECONDS
@@ -301,7 +315,18 @@ class Registry:
         self.on_change(deployment)
 
     def _index_aliases(self) -> None:
-        self._aliases = {alias: entry for entry in self.deployments.values() for alias in entry.record.aliases}
+        brought = [(alias, each.deployment) for each in self.replicas.values() for alias in each.aliases]
+        self._aliases = {alias: self.deployments[name] for alias, name in reversed(brought)}
+        self._aliases |= {alias: entry for entry in self.deployments.values() for alias in entry.record.aliases}
+
+    def _judge(self, deployment: Deployment) -> None:
+        """Who was started by hand serves only the model that the others of its name serve."""
+        measured = claims.measure(deployment.replicas.values())
+        for replica in deployment.replicas.values():
+            if replica.status.by_hand and replica is not measured:
+                replica.refusal = claims.misfit(deployment.record.name, replica.status.model, measured)
+        if measured is not None:
+            measured.refusal = ""
 
     def _drop(self, replica: Replica) -> None:
         del self.replicas[replica.id]
@@ -314,6 +339,10 @@ class Registry:
         if replica in deployment.routable:
             deployment.routable = tuple(other for other in deployment.routable if other is not replica)
             self.on_change(deployment)
+        if replica.aliases:
+            self._index_aliases()
+        if any(other.refusal for other in deployment.replicas.values()):
+            self._judge(deployment)
         self._drop_if_empty(deployment)
 
     def _drop_the_dead(self, failed: Iterable[str], now: float) -> None:
@@ -345,6 +374,11 @@ class Registry:
                 status = _remote_status(replica_id, remote, url, ReplicaState.STARTING, "not probed yet")
                 replica = Replica(replica_id, remote.deployment, status, remote=remote)
                 self.replicas[replica_id] = self.deployments[remote.deployment].replicas[replica_id] = replica
+
+
+def _waited_for(replica: Replica) -> str:
+    calling = replica.unproven and replica.status.state == ReplicaState.READY
+    return "the gateway calls it back before it sends anything there" if calling else ""
 
 
 def _with_leases(replicas: Iterable[Replica], now: float) -> tuple[Replica, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -41,6 +42,28 @@ def split_url(url: str) -> tuple[Origin, str]:
     origin = Origin(parts.scheme, host, port or {"http": 80, "https": 443}[parts.scheme])
     path = parts.path + (f"?{parts.query}" if parts.query else "")
     return origin, urllib.parse.quote(path, safe=_PLAIN_IN_PATH)
+
+
+def is_own(host: str) -> bool:
+    """Whether that address (or name) is one of this machine: one can listen there."""
+    try:
+        socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+    except OSError:
+        return False
+    return True
+
+
+def outward_address() -> str | None:
+    """The address of this machine by which others are likely to reach it; None where it has no network.
+
+    Asks the routing table for the way to an address that nobody has (RFC 5737), and sends nothing.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as way:
+        try:
+            way.connect(("192.0.2.1", 9))
+        except OSError:
+            return None
+        return str(way.getsockname()[0])
 
 
 def proxy_for(origin: Origin, variables: Mapping[str, str]) -> Origin | None:

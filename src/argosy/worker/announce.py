@@ -51,6 +51,7 @@ class _Gateway:
     refused: bool = False  # nobody listens there: nothing can be in flight through it
     answered_at: float = 0.0  # monotonic
     trouble: str = ""
+    refusal: str = ""  # why it sends nothing here, though it hears us
 
     def is_idle(self, now: float) -> bool:
         """Whether the replica need not wait for it."""
@@ -133,6 +134,9 @@ class Announcer:
             gateway.in_flight = answer.in_flight
             gateway.knows_of_drain = status.state == ReplicaState.DRAINING
             self._note(gateway, "")
+            if answer.refused and answer.refused != gateway.refusal:
+                _log.warning("gateway.refuses", gateway=gateway.url, reason=answer.refused)
+            gateway.refusal = answer.refused
             self._follow(gateway.url, answer)
         async with self._heard:
             self._heard.notify_all()

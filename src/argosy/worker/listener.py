@@ -1,26 +1,33 @@
 """The door of a worker whose gateway is on another machine: relays an allow-list of paths to its engine.
 
 Engines listen on loopback only, since not every engine's key covers all its routes. For each interface that reaches a
-gateway there is one listener on a port of the system's choice. It wants the engine's key and streams what passes.
-Gateways on this machine go straight to the engine, without this hop.
+gateway there is one listener, on a port of the system's choice unless the user chose one. It wants the engine's key and
+streams what passes; a gateway that calls back before it takes the worker is answered here too (protocol/join.py).
+Gateways on this machine go straight to the engine, without this hop, unless the user chose a port or an address.
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import hmac
 import ipaddress
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 import msgspec
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from argosy.errors import UpstreamError
+from argosy.errors import InputError, UpstreamError
+from argosy.processes.ports import listener_of
+from argosy.protocol.heartbeat import SIGNATURE_HEADER, is_signed
+from argosy.protocol.join import CALLBACK_PATH, NONCE_HEADER, CalledBack, called_proof, caller_proof
+from argosy.protocol.replica import JoinSettings
 from argosy.telemetry.logging import EventLog
 from argosy.wire.client import Client
-from argosy.wire.origin import split_url
+from argosy.wire.origin import is_own, split_url
 from argosy.wire.serving import Server, server_of
 
 _HEAD_SECONDS = 3600.0  # the gateway has the real time limits, and leaves when one is over
@@ -42,20 +49,50 @@ class Target:
 class Listeners:
     """All listeners of one worker, made when a gateway needs one."""
 
-    def __init__(self, client: Client, target: Callable[[], Target | None]) -> None:
-        self._app = relay(client, target)
+    def __init__(
+        self,
+        client: Client,
+        target: Callable[[], Target | None],
+        *,
+        replica: str,
+        join_token: str,
+        settings: JoinSettings | None = None,
+    ) -> None:
+        self._app = relay(client, target, replica=replica, join_token=join_token)
+        self._settings = settings or JoinSettings()
         self._interfaces: dict[str, str | None] = {}  # gateway → our address towards it; None: on this machine
-        self._listeners: dict[str, tuple[str, Server, asyncio.Task[None]]] = {}
+        self._listeners: dict[str, tuple[int, Server, asyncio.Task[None]]] = {}
 
     async def address_for(self, gateway: str, engine_address: str) -> str:
         """Where that gateway reaches the engine. Raises OSError for a gateway that cannot be resolved or routed to."""
-        if gateway not in self._interfaces:
-            self._interfaces[gateway] = await _interface_towards(gateway)
-        interface = self._interfaces[gateway]
-        return engine_address if interface is None else self.address_on(interface)
+        interface = await self._interface(gateway)
+        if interface is None and self._settings == JoinSettings():
+            return engine_address
+        return self._address(interface)
+
+    async def door_for(self, gateway: str) -> str:
+        """Where that gateway calls this worker back. Raises OSError, and InputError for a port that is taken."""
+        return self._address(await self._interface(gateway))
 
     def address_on(self, interface: str) -> str:
         """The listener on that address of ours, opened at the first call."""
+        return f"http://{_bracketed(interface)}:{self._port_on(interface)}"
+
+    async def _interface(self, gateway: str) -> str | None:
+        if gateway not in self._interfaces:
+            self._interfaces[gateway] = await _interface_towards(gateway)
+        return self._interfaces[gateway]
+
+    def _address(self, interface: str | None) -> str:
+        interface = interface or "127.0.0.1"
+        if self._settings.advertise is None:
+            return self.address_on(interface)
+        parts = urlsplit(self._settings.advertise)
+        host = parts.hostname or ""
+        port = self._port_on(host if is_own(host) else interface)
+        return f"http://{_bracketed(host)}:{parts.port or port}"
+
+    def _port_on(self, interface: str) -> int:
         if interface not in self._listeners:
             self._listeners[interface] = self._listen(interface)
         return self._listeners[interface][0]
@@ -66,24 +103,36 @@ class Listeners:
             await task
         self._listeners.clear()
 
-    def _listen(self, interface: str) -> tuple[str, Server, asyncio.Task[None]]:
-        family = socket.AF_INET6 if ":" in interface else socket.AF_INET
-        opened = socket.socket(family)
-        opened.bind((interface, 0))
-        opened.listen(2048)
+    def _listen(self, interface: str) -> tuple[int, Server, asyncio.Task[None]]:
+        try:
+            opened = socket.create_server(
+                (interface, self._settings.port),
+                family=socket.AF_INET6 if ":" in interface else socket.AF_INET,
+                backlog=2048,
+            )
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            port = self._settings.port
+            raise InputError(
+                f"port {port} on {interface} is in use{listener_of(port)}: give this worker another --port (0 takes a"
+                " free one), or stop that"
+            ) from None
         port = opened.getsockname()[1]
-        address = f"http://[{interface}]:{port}" if ":" in interface else f"http://{interface}:{port}"
         server = server_of(self._app, grace_seconds=1)
-        task = asyncio.create_task(server.serve(sockets=[opened]), name=f"listener {address}")
-        _log.info("listener.open", address=address)
-        return address, server, task
+        task = asyncio.create_task(server.serve(sockets=[opened]), name=f"listener {interface}:{port}")
+        _log.info("listener.open", address=f"http://{_bracketed(interface)}:{port}")
+        return port, server, task
 
 
-def relay(client: Client, target: Callable[[], Target | None]) -> ASGIApp:
+def relay(client: Client, target: Callable[[], Target | None], *, replica: str, join_token: str) -> ASGIApp:
     """The ASGI app of a listener."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
+            return
+        if scope["path"] == CALLBACK_PATH:
+            await _call_back(dict(scope["headers"]), send, replica=replica, join_token=join_token)
             return
         engine = target()
         if engine is None:
@@ -103,6 +152,23 @@ def relay(client: Client, target: Callable[[], Target | None]) -> ASGIApp:
             await _pass_on(client, engine, scope, body, send)
 
     return app
+
+
+async def _call_back(headers: Mapping[bytes, bytes], send: Send, *, replica: str, join_token: str) -> None:
+    """Tells a gateway of the fleet who we are, and nobody else."""
+    nonce, proof = (headers.get(name.encode(), b"").decode("latin-1") for name in (NONCE_HEADER, SIGNATURE_HEADER))
+    if not nonce or not is_signed(proof, caller_proof(nonce, join_token)):
+        await _refuse(send, 401, "this call is not signed with our join token")
+        return
+    body = msgspec.json.encode(CalledBack(replica=replica))
+    signature = called_proof(nonce, replica, join_token).encode()
+    headers_sent = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (SIGNATURE_HEADER.encode(), signature),
+    ]
+    await send({"type": "http.response.start", "status": 200, "headers": headers_sent})
+    await send({"type": "http.response.body", "body": body})
 
 
 async def _pass_on(client: Client, engine: Target, scope: Scope, body: bytes, send: Send) -> None:
@@ -147,6 +213,10 @@ async def _refuse(send: Send, status: int, message: str) -> None:
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 async def _interface_towards(gateway: str) -> str | None:

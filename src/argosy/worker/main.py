@@ -39,6 +39,7 @@ from argosy.worker.board import Board
 from argosy.worker.engine_process import end_leftovers
 from argosy.worker.guard import become_subreaper
 from argosy.worker.incarnation import Blueprint, Incarnation, Patience
+from argosy.worker.joining import Joiner
 from argosy.worker.listener import Listeners, Target
 from argosy.worker.log_courier import LogCourier
 from argosy.worker.memory import keep_measured
@@ -106,10 +107,12 @@ class Worker:
                 paths=list(capabilities.paths),
                 traits=capabilities.traits,
                 health=engine.health(self._deployment),
+                by_hand=spec.join is not None,
             ),
         )
         self._courier = LogCourier(client=client, join_token=join_token, replica=spec.id, file=self._log_file)
-        self._listeners = Listeners(client, self._target)
+        self._client = client
+        self._listeners = Listeners(client, self._target, replica=spec.id, join_token=join_token, settings=spec.join)
         self._announcer = Announcer(
             client=client,
             join_token=join_token,
@@ -139,7 +142,34 @@ class Worker:
             self._hurried.set()
 
     async def run(self) -> int:
-        """Until stopped (0) or failed (1): the exit code."""
+        """Until stopped (0) or failed (1): the exit code. Raises InputError where a gateway does not take it."""
+        try:
+            if self._spec.join is not None:
+                await self._join()
+            return await self._run() if not self._drain_asked.is_set() else 0
+        finally:
+            await self._listeners.close()
+
+    async def _join(self) -> None:
+        """Returns when a gateway has taken it, or when it is told to end. Nothing is fetched or loaded before."""
+        self._board.change(model=await weights.identity(self._deployment, cache=self._cache))
+        joiner = Joiner(
+            self._board.status,
+            self._spec.deployment.name,
+            self._spec.deployment.aliases,
+            client=self._client,
+            join_token=self._join_token,
+            listeners=self._listeners,
+        )
+        joining = asyncio.create_task(joiner.join(self._spec.gateways), name="join")
+        await _first_of(joining, self._drain_asked.wait())
+        if joining.done():
+            joining.result()
+        else:
+            joining.cancel()
+            await asyncio.wait({joining})
+
+    async def _run(self) -> int:
         killed = await asyncio.to_thread(end_leftovers, self._blueprint.record)
         if killed:
             _log.warning("replica.leftovers_killed", replica=self._spec.id, processes=killed)
@@ -160,7 +190,6 @@ class Worker:
             if self._board.state is not ReplicaState.FAILED:
                 self._board.change(state=ReplicaState.STOPPED, address=None, engine_pid=None)
         await self._announcer.farewell()
-        await self._listeners.close()
         return 1 if self._board.state is ReplicaState.FAILED else 0
 
     async def _heed_amendments(self) -> None:
@@ -226,6 +255,7 @@ class Worker:
                 report=lambda text: board.change(reason=text),
             )
             board.change(reason="")
+        board.change(model=await weights.identity(self._deployment, path, cache=self._cache))
         key = engine_key(self._join_token, self._spec.id, epoch)
         incarnation = await Incarnation.start(
             self._blueprint, path, key, on_pid=lambda pid: board.change(engine_pid=pid)

@@ -1,4 +1,6 @@
-"""Fetches a replica's weights without holding up its worker: in a thread, with progress, given up when cancelled."""
+"""A replica's weights: fetched without holding up its worker (in a thread, with progress, given up when cancelled), and
+what tells them from others.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +11,30 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from argosy.config.schema import Deployment
 from argosy.errors import EngineError, SourceError
-from argosy.models.resolve import Progress, check_source, resolve
+from argosy.models.identity import fingerprint
+from argosy.models.resolve import Progress, cached, check_source, resolve
+from argosy.protocol.replica import ModelIdentity
 
 _REPORT_SECONDS = 0.5
+
+
+async def identity(deployment: Deployment, path: Path | None = None, *, cache: Path) -> ModelIdentity:
+    """What model a replica serves. `path`: its weights; None: they are looked for, and nothing is fetched."""
+    if deployment.source is None:
+        program = f" {deployment.command[0]}" if deployment.command else ""
+        return ModelIdentity(source=f"engine {deployment.engine_name}{program}")
+    weights = await asyncio.to_thread(_fingerprint, deployment.source, path, cache)
+    return ModelIdentity(source=deployment.source, weights=weights)
+
+
+def _fingerprint(source: str, path: Path | None, cache: Path) -> str:
+    try:
+        found = path or cached(source, cache=cache)
+        return fingerprint(found) if found is not None else ""
+    except (SourceError, OSError):  # whoever fetches or reads them tells what is wrong
+        return ""
 
 
 async def fetch(

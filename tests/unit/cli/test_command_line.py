@@ -12,8 +12,10 @@ from argosy.cli.fleets import fleet_folder, running_fleet
 from argosy.cli.follow import example
 from argosy.cli.gateway import served_alone
 from argosy.cli.tails import Tail
-from argosy.cli.up import wanted_fleet
+from argosy.cli.up import wanted_fleet, with_flags
+from argosy.cli.worker import advertised
 from argosy.config.environment import Environment
+from argosy.config.schema import Deployment, Fleet
 from argosy.errors import InputError, NotRunningError
 from argosy.processes.identity import ProcessIdentity
 from argosy.state import Home, ProcessRecord, write_json
@@ -143,6 +145,34 @@ def test_a_gateway_alone_serves_only_the_remote_deployments_of_a_file(environmen
     file = tmp_path / "mine.yaml"
     file.write_text("deployments: {a: {engine: echo}, b: {urls: ['http://127.0.0.1:1/v1']}}")
     assert list(served_alone(file, None, environment).deployments) == ["b"]
+
+
+def test_flags_of_up_take_the_place_of_what_the_file_says() -> None:
+    fleet = Fleet(deployments={"a": Deployment(engine="echo", concurrency=3), "b": Deployment(engine="echo")})
+    changed = with_flags(fleet, host="0.0.0.0", port=9000, concurrency=10)
+    assert (changed.gateway.host, changed.gateway.port) == ("0.0.0.0", 9000)
+    assert [each.concurrency for each in changed.deployments.values()] == [10, 10]
+    assert with_flags(fleet, host=None, port=None, concurrency=None) == fleet
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("10.0.0.5", "http://10.0.0.5"),
+        ("10.0.0.5:21002", "http://10.0.0.5:21002"),
+        ("http://box:21002", "http://box:21002"),
+        ("fd00::5", "http://[fd00::5]"),
+        ("[fd00::5]:21002", "http://[fd00::5]:21002"),
+    ],
+)
+def test_an_address_to_advertise_is_written_as_one_likes(address: str, told: str) -> None:
+    assert advertised(address) == told
+
+
+@pytest.mark.parametrize("address", ["", "https://box", "http://box/path", "box:0", "a b", "ftp://box"])
+def test_what_is_no_address_to_advertise_is_refused(address: str) -> None:
+    with pytest.raises(InputError, match="write HOST or HOST:PORT"):
+        advertised(address)
 
 
 def test_what_can_be_typed_next_fits_the_model() -> None:

@@ -49,7 +49,7 @@ def simulated(policy: str, replicas: int, clients: int, turns: int, seed: int, *
         hint = prefixes.hint(beginning, fleet)
         chosen = POLICIES[policy](fleet, hint if policy == "affinity" else NOTHING, draw.random())
         assert isinstance(chosen, Replica)
-        cached = hint.known[fleet.index(chosen)] >= PROMPT_BLOCKS
+        cached = bool(hint.known) and hint.known[fleet.index(chosen)] >= PROMPT_BLOCKS
         read += not cached
         given[client] = beginning
         turn += 1

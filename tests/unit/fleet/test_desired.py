@@ -54,6 +54,19 @@ def test_what_runs_elsewhere_is_neither_scaled_nor_restarted_nor_drained() -> No
         wanted.with_drained("far.0", 0)
 
 
+def test_the_gateway_and_all_workers_are_stopped_and_started_by_name() -> None:
+    wanted = desired(a={}, b={}, far=FAR).with_drained("b.0", 0)
+    stopped = wanted.with_stopped("workers", 0).with_stopped("gateway", 0)
+    assert (stopped.stopped, stopped.gateway_stopped) == ({"a", "b", "gateway"}, True), "a remote has no worker"
+    assert Desired.of(stopped.state()) == stopped
+    started = stopped.with_started("workers", 0)
+    assert (started.stopped, started.drained) == ({"gateway"}, frozenset())
+    assert not started.with_started("gateway", 0).gateway_stopped
+    assert not stopped.applied(stopped.fleet, 0).stopped
+    with pytest.raises(NotFoundError, match="no deployment 'all'"):
+        wanted.with_started("all", 0)
+
+
 def test_a_stopped_deployment_is_started_not_restarted() -> None:
     with pytest.raises(InputError, match="`argosy start a` starts it"):
         desired(a={}).with_stopped("a", 0).with_restart("a", 0)
