@@ -33,7 +33,7 @@ export function Chat({ ready }: { ready: boolean }): JSX.Element {
 
   const at = opened.value?.conversation.id === id ? opened.value : null;
   const now = at?.conversation ?? draft.value;
-  const model = now.model ?? firstModel.value;
+  const model = now.model || askedModel || firstModel.value; // an imported conversation may name none
   const busy = at !== null && running.value.has(at.conversation.id);
   const set = (changes: { model?: string; system?: string; sampling?: Sampling }) => {
     if (at) change(at.conversation.id, changes);
@@ -42,7 +42,8 @@ export function Chat({ ready }: { ready: boolean }): JSX.Element {
   const say = (text: string, images: readonly string[]) => {
     const place = at ?? begin(model, now.system, now.sampling);
     if (!at) go("chat", place.conversation.id, { replacing: true });
-    send(place, text, images);
+    else if (!now.model) set({ model });
+    send(opened.value ?? place, text, images);
   };
   return (
     <div class={`chat${shelfOpen ? " shelf-open" : ""}`}>
