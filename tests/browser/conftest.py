@@ -71,7 +71,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory, smollm2: Path) -> Iterator[F
     text = FLEET.replace("MODEL", str(smollm2))
     argosy.file(text if has_arena() else text.replace("arena: {}\n", ""))
     argosy.run("up", "-d", "fleet.yaml")
-    yield Fleet(argosy)
+    yield Fleet(argosy, "page")
     argosy.run("down", "--all")
     argosy.end()
 

@@ -17,13 +17,14 @@ SECONDS = 20
 class Fleet:
     """A running fleet, its door's address and its keys."""
 
-    def __init__(self, argosy: Argosy) -> None:
-        self.argosy = argosy
-        self.url: str = argosy.ps("--fleet", "page")["gateways"][0]["address"]
-        self.admin_key = argosy.fleet("page").secret("admin_key")
+    def __init__(self, argosy: Argosy, name: str) -> None:
+        self._argosy = argosy
+        self._name = name
+        self.url: str = argosy.ps("--fleet", name)["gateways"][0]["address"]
+        self.admin_key = argosy.fleet(name).secret("admin_key")
 
     def replicas(self) -> dict[str, dict[str, Any]]:
-        return self.argosy.replicas("--fleet", "page")
+        return self._argosy.replicas("--fleet", self._name)
 
 
 class Visit:
