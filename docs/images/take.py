@@ -51,11 +51,11 @@ def chat(page: Page, language: str) -> None:
 
 
 def take(browser: Browser, fleet: Fleet) -> None:
-    for language, locale in (("en", "en-US"), ("zh", "zh-CN")):
+    for language, locale, name in (("en", "en-US", "chat.png"), ("zh", "zh-CN", "chat.zh.png")):
         with visiting(browser, fleet.url, locale=locale, viewport=SMALL) as visit:
             page = visit.go(query="?model=qwen2.5-coder-0.5b")
             chat(page, language)
-            page.screenshot(path=HERE / f"chat-{language}.png")
+            page.screenshot(path=HERE / name)
     with visiting(browser, fleet.url, color_scheme="dark", viewport=SMALL) as visit:
         page = visit.go("#/compare", query="?model=qwen2.5-coder-0.5b")
         page.get_by_label("Model 2").select_option("smollm2")

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from argosy.config.environment import Environment
 from argosy.errors import InputError
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from argosy.gateway.call import Call, Visit
     from argosy.gateway.keys import ClientKeys
     from argosy.telemetry.logging import LogFormat
+    from argosy.telemetry.otlp import Otlp
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class GatewaySettings:
     trusted_proxies: tuple[str, ...] = ()
     log_format: LogFormat = "text"
     tls: tuple[str, str] | None = None  # certificate and key, PEM files; None: plain HTTP
+    telemetry: Literal["otlp"] | None = None
 
 
 @dataclass(frozen=True)
@@ -93,10 +95,13 @@ def compose_gateway(
     comment_seconds: float = 15.0,
     batch: int = 64,
     page: Path | None = None,
+    otlp: Otlp | None = None,
 ) -> Gateway:
     """The gateway's objects; call it where its event loop runs. `variables`: for remotes' keys and proxies.
     `comment_seconds`: between two signs of life for a stream that waits. `batch`: ended calls that are counted at once.
     `page`: the folder of the built page, where it is not the package's own.
+
+    `otlp`: where spans and metrics go, if anywhere.
 
     `on_end` gets every call when it is over and counted, `on_visit` every other request, `on_table` every new table of
     the fleet.
@@ -106,8 +111,10 @@ def compose_gateway(
     from argosy.gateway.answers import Answers  # noqa: PLC0415
     from argosy.gateway.app import Gateway  # noqa: PLC0415
     from argosy.gateway.auth import Gatekeeper  # noqa: PLC0415
+    from argosy.gateway.callers import Callers  # noqa: PLC0415
     from argosy.gateway.client_address import ClientAddresses  # noqa: PLC0415
     from argosy.gateway.cors import Cors  # noqa: PLC0415
+    from argosy.gateway.embedding_batches import EmbeddingBatches  # noqa: PLC0415
     from argosy.gateway.joining import Joining  # noqa: PLC0415
     from argosy.gateway.ledger import Ledger  # noqa: PLC0415
     from argosy.gateway.metrics import MetricsSurface  # noqa: PLC0415
@@ -119,9 +126,9 @@ def compose_gateway(
     from argosy.gateway.request_metrics import RequestMetrics  # noqa: PLC0415
     from argosy.gateway.throughput import Throughput  # noqa: PLC0415
     from argosy.gateway.time_limits import TimeKeeper  # noqa: PLC0415
+    from argosy.gateway.token_check import TokenCheck  # noqa: PLC0415
     from argosy.gateway.upstreams import Upstreams  # noqa: PLC0415
     from argosy.registry.registry import Registry  # noqa: PLC0415
-    from argosy.web.site import DIST, Site  # noqa: PLC0415
     from argosy.wire.client import Client  # noqa: PLC0415
 
     gatekeeper = Gatekeeper(
@@ -137,6 +144,17 @@ def compose_gateway(
     requests = RequestMetrics()
 
     readers = [throughput.ended, requests.ended, on_end]
+    trace = None
+    if otlp is not None and otlp.spans is not None:
+        from argosy.gateway.spans import Spans  # noqa: PLC0415
+
+        spans = Spans(otlp.spans, otlp.sampler, otlp.resource, clock)
+        trace = spans.begin
+        readers.append(spans.ended)
+    if otlp is not None and otlp.meter is not None:
+        from argosy.gateway.gen_ai_metrics import GenAiMetrics  # noqa: PLC0415
+
+        readers.append(GenAiMetrics(otlp.meter).ended)
     ledger = Ledger(asyncio.get_running_loop(), readers, batch=batch)
 
     def rates() -> Mapping[str, float]:
@@ -148,25 +166,30 @@ def compose_gateway(
     dispatcher = Dispatcher(registry, clock=clock, draw=draw)
     upstreams = Upstreams(secrets.join_token, variables)
     client = Client()
+    relay = Relay(
+        registry,
+        dispatcher,
+        upstreams,
+        Answers(clock, throughput.streamed),
+        clock=clock,
+        time_keeper=TimeKeeper(asyncio.get_running_loop()),
+    )
+    surface = OpenAISurface(
+        registry,
+        relay,
+        EmbeddingBatches(relay, clock),
+        gatekeeper,
+        addresses,
+        max_body_bytes=settings.max_body_bytes,
+        comment_seconds=comment_seconds,
+        clock=clock,
+        on_end=ledger.ended,
+        trace=trace,
+    )
+    callers = Callers(gatekeeper, addresses)
     return Gateway(
         registry=registry,
-        surface=OpenAISurface(
-            registry,
-            Relay(
-                registry,
-                dispatcher,
-                upstreams,
-                Answers(clock, throughput.streamed),
-                clock=clock,
-                time_keeper=TimeKeeper(asyncio.get_running_loop()),
-            ),
-            gatekeeper,
-            addresses,
-            max_body_bytes=settings.max_body_bytes,
-            comment_seconds=comment_seconds,
-            clock=clock,
-            on_end=ledger.ended,
-        ),
+        surface=surface,
         fleet=FleetSurface(
             registry=registry,
             dispatcher=dispatcher,
@@ -179,17 +202,18 @@ def compose_gateway(
             on_table=on_table,
             rates=rates,
         ),
+        token_check=TokenCheck(
+            registry, relay, upstreams, clock, settings.max_body_bytes, callers=callers, unknown=surface.unknown
+        ),
         metrics=MetricsSurface(
             registry=registry, dispatcher=dispatcher, ledger=ledger, requests=requests, gatekeeper=gatekeeper
         ),
-        page=PageSurface(
-            registry=registry, dispatcher=dispatcher, gatekeeper=gatekeeper, read=partial(Site.read, page or DIST)
-        ),
+        page=PageSurface(registry=registry, dispatcher=dispatcher, callers=callers, folder=page),
         ledger=ledger,
         gatekeeper=gatekeeper,
         upstreams=upstreams,
         prober=Prober(registry, upstreams, clock),
-        addresses=addresses,
+        callers=callers,
         cors=Cors(settings.cors_origins) if settings.cors_origins else None,
         clock=clock,
         on_visit=on_visit,
@@ -218,6 +242,11 @@ async def _serve_gateway(
         join_token=environment.join_token or folder.make_secret("join_token"),
     )
     access_log = AccessLog(sys.stdout, settings.log_format)
+    otlp = None
+    if settings.telemetry is not None:
+        from argosy.telemetry.otlp import Otlp  # noqa: PLC0415
+
+        otlp = Otlp(environment.variables)
     gateway = compose_gateway(
         settings,
         secrets,
@@ -225,6 +254,7 @@ async def _serve_gateway(
         on_end=access_log.write,
         on_visit=access_log.write,
         on_table=lambda table: write_json(folder.table, table),
+        otlp=otlp,
     )
     tls = server_context(*settings.tls) if settings.tls is not None else None
     address = address_of(listener, "https" if tls is not None else "http")
@@ -249,6 +279,8 @@ async def _serve_gateway(
     finally:
         gateway.ledger.settle()
         access_log.flush()
+        if otlp is not None:
+            otlp.close()
         _forget_own_record(folder, record)
     return 0
 
@@ -285,6 +317,7 @@ def gateway_settings(fleet: Fleet, folder: FleetFolder, environment: Environment
         trusted_proxies=settings.trusted_proxies,
         log_format=settings.log_format,
         tls=(settings.tls_certificate, settings.tls_key) if settings.tls_certificate and settings.tls_key else None,
+        telemetry=settings.telemetry,
     )
 
 

@@ -77,6 +77,7 @@ def test_an_answer_is_stopped_and_asked_for_again_and_both_are_kept(visit: Visit
     page.get_by_text("1/2").wait_for()
 
 
+@pytest.mark.whole
 def test_a_message_is_edited_and_a_conversation_branches(visit: Visit) -> None:
     page = visit.go(query="?model=echo")
     say(page, "first words")
@@ -200,7 +201,7 @@ def test_a_door_that_wants_a_key_is_given_one_once(browser: Browser, tmp_path: P
         with visiting(browser, argosy.ps()["gateways"][0]["address"]) as visit:
             visit.expected = ["401"]
             page = visit.go()
-            page.get_by_label("Client key").fill("the-client-key")
+            page.get_by_label("Client key", exact=True).fill("the-client-key")
             page.get_by_role("button", name="Use this key").click()
             say(page, "let me in")
             assert answered(page) == "let me in"

@@ -205,6 +205,35 @@ def test_embeddings(ai: openai.OpenAI, model: str) -> None:
     assert told.data[0].embedding != told.data[1].embedding
 
 
+def test_more_inputs_than_llama_cpp_is_sent_at_once_come_back_in_order(ai: openai.OpenAI) -> None:
+    texts = [f"text {index}" for index in range(70)]
+    whole = ai.embeddings.create(model="vectors", input=texts)  # in base64, as this client asks by itself
+    assert [row.index for row in whole.data] == list(range(70))
+    (last,) = ai.embeddings.create(model="vectors", input=texts[-1], encoding_format="float").data
+    assert whole.data[-1].embedding == pytest.approx(last.embedding, abs=1e-4)
+    assert whole.usage.prompt_tokens > 70
+
+
+def test_tokens_are_taken_for_texts_by_llama_cpp(ai: openai.OpenAI) -> None:
+    told = ai.embeddings.create(model="vectors", input=[[1, 2, 3], [4, 5]])
+    (alone,) = ai.embeddings.create(model="vectors", input=[4, 5]).data
+    assert told.data[1].embedding == pytest.approx(alone.embedding, abs=1e-4)
+    said = ai.completions.create(model="smollm2", prompt=[[1, 2, 3], [4, 5]], max_tokens=2)
+    assert len(said.choices) == 2
+
+
+@pytest.mark.parametrize(("model", "length"), [("smollm2", 512), ("vectors", 64), ("fake", 4096)])
+def test_a_prompt_is_measured_against_its_models_context(ai: openai.OpenAI, model: str, length: int) -> None:
+    prompts = [{"model": model, "prompt": "a short text", "max_tokens": most} for most in (1, length)]
+    told: Any = ai.post(
+        str(ai.base_url).replace("/v1/", "/api/v1/token_check"), body={"prompts": prompts}, cast_to=object
+    )
+    first, second = told["prompts"]
+    assert first == {"fits": True, "tokenCount": first["tokenCount"], "contextLength": length}
+    assert 2 < first["tokenCount"] < 10
+    assert not second["fits"]
+
+
 def test_an_input_that_is_too_long_for_llama_cpp_names_the_field(ai: openai.OpenAI) -> None:
     with pytest.raises(openai.BadRequestError) as told:
         ai.embeddings.create(model="vectors", input="word " * 200)

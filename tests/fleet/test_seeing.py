@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import urllib.request
+from dataclasses import replace
 
+from collector import attributes, collecting
 from prometheus_client.parser import text_string_to_metric_families
 
 from command import Argosy
@@ -47,3 +49,20 @@ def test_the_metrics_of_a_running_fleet_count_its_requests_and_its_own_process(a
     assert found["argosy_time_to_first_token_seconds_count", "hello"] == 1
     assert 0 < found["argosy_request_gateway_time_seconds_sum", "hello"] < 1
     assert found["process_resident_memory_bytes", None] > 1_000_000
+
+
+def test_a_fleets_gateway_sends_its_traces_to_where_the_environment_says(argosy: Argosy) -> None:
+    with collecting() as collector:
+        argosy = replace(
+            argosy, variables={"OTEL_EXPORTER_OTLP_ENDPOINT": collector.address, "OTEL_SERVICE_NAME": "ours"}
+        )
+        argosy.file(FLEET % "text, telemetry: otlp")
+        argosy.run("up", "-d")
+        argosy.run("chat", "hello", "a secret word")
+        argosy.run("down")  # what was not sent yet goes now
+        span, durations = collector.span(), collector.metrics()["gen_ai.server.request.duration"]
+    assert span.name == "chat hello"
+    assert attributes(span.attributes)["gen_ai.usage.output_tokens"] == 3
+    assert b"secret" not in span.SerializeToString()
+    assert [point.count for point in durations] == [1]
+    assert collector.services == {"ours"}

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import msgspec
 import uvicorn
@@ -28,6 +28,9 @@ from argosy.wire.tls import fingerprint, server_context
 from engines import events_of
 from voices import WorkerVoice
 from waiting import eventually
+
+if TYPE_CHECKING:
+    from argosy.telemetry.otlp import Otlp
 
 ADMIN_KEY, JOIN_TOKEN = "the-admin-key", "the-join-token"
 ADMIN = {"authorization": f"Bearer {ADMIN_KEY}"}
@@ -63,6 +66,8 @@ class Door:
         comment_seconds: float = 15,
         tls: Path | None = None,
         page: Path = Path("/nowhere"),
+        otlp: Otlp | None = None,
+        on_table: Callable[[FleetTable], None] | None = None,
     ) -> None:
         """`tls`: a PEM file with certificate and key. `page`: the folder of the built page."""
         self._tls = server_context(str(tls), str(tls)) if tls else None
@@ -86,10 +91,11 @@ class Door:
             variables or {},
             on_end=self.calls.append,
             on_visit=self.visits.append,
-            on_table=self.tables.append,
+            on_table=on_table or self.tables.append,
             comment_seconds=comment_seconds,
             batch=1,
             page=page,
+            otlp=otlp,
         )
         self.registry = self.gateway.registry
         self.dispatcher = self.gateway.fleet.dispatcher

@@ -9,11 +9,16 @@ from collections.abc import AsyncIterator
 import pytest
 from door import Door, record
 
+from argosy.gateway.prober import QUESTION_ID
 from argosy.protocol.deployment import DeploymentRecord
 from argosy.registry import health
-from engines import FakeEngine, Play, Stage, answer, reset_after, silent_after
+from engines import Asked, FakeEngine, Play, Stage, answer, reset_after, silent_after
 
 BROKEN = answer({"error": {"message": "CUDA error: an illegal memory access was encountered"}}, 500)
+
+
+def is_probe(asked: Asked) -> bool:
+    return asked.method == "GET" or asked.headers["x-request-id"] == QUESTION_ID.decode()
 
 
 class Patient(FakeEngine):
@@ -27,15 +32,15 @@ class Patient(FakeEngine):
         self.plays = Always(self._play)
 
     async def _play(self, stage: Stage) -> None:
-        if stage.asked.method == "GET":
+        if is_probe(stage.asked):
             self.probes += 1
-            await (answer({}) if self.well else answer({}, 503))(stage)
+            await (answer({}) if self.well else answer({}, 500))(stage)
         else:
             await self.treatment(stage)
 
     @property
     def requests(self) -> int:
-        return sum(asked.method == "POST" for asked in self.asked)
+        return sum(not is_probe(asked) for asked in self.asked)
 
 
 class Always(deque[Play]):
@@ -88,7 +93,7 @@ async def fail_often(door: Door, sick: Patient, sound: FakeEngine) -> None:
 
 
 async def test_it_comes_back_by_a_probe_and_one_request_at_a_time(sound: FakeEngine) -> None:
-    async with Patient(BROKEN) as sick, Door() as door:
+    async with Patient(reset_after()) as sick, Door() as door:
         await fail_often(door, sick, sound)
         await until_routable(door, "m.0", routable=False)
         gate = asyncio.Event()
@@ -149,3 +154,33 @@ async def test_metrics_count_the_ejection_and_the_errors(sound: FakeEngine) -> N
         text = (await door.request("GET", "/metrics")).body.decode()
         assert 'argosy_replica_ejections_total{model_name="m",replica="m.0"} 1.0' in text
         assert 'argosy_replica_routable{model_name="m",replica="m.0"} 0.0' in text
+
+
+async def test_errors_that_are_the_requests_own_fault_cost_a_sound_replica_a_second_at_most(sound: FakeEngine) -> None:
+    async with Patient(BROKEN) as blamed, Door() as door:
+        await door.join(blamed, "m.0", deployment=two())
+        await door.join(sound, "m.1", deployment=two())
+        for _ in range(10):
+            await door.chat()
+        began = asyncio.get_running_loop().time()
+        await until_routable(door, "m.0", routable=True)
+        assert asyncio.get_running_loop().time() - began < 1
+        for _ in range(20):  # it is known now
+            await door.chat()
+            assert (await door.replicas())["m.0"].routable
+        question = next(asked for asked in blamed.asked if asked.method == "POST" and is_probe(asked))
+        assert question.json == {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1}
+
+
+async def test_a_gpu_that_is_gone_is_found_by_a_question_though_health_is_well(sound: FakeEngine) -> None:
+    async def gone(stage: Stage) -> None:
+        await (answer({}) if stage.asked.method == "GET" else BROKEN)(stage)
+
+    async with FakeEngine() as sick, Door() as door:
+        sick.plays = Always(gone)
+        await door.join(sick, "m.0", deployment=two())
+        await door.join(sound, "m.1", deployment=two())
+        while sum(not is_probe(asked) for asked in sick.asked) < health.FAILURES_TO_PROBE:
+            await door.chat()
+        await until_routable(door, "m.0", routable=False)
+        assert "was answered 500" in (await door.replicas())["m.0"].reason

@@ -56,7 +56,11 @@ async def test_no_credential_opens_what_another_one_locks(door: Door) -> None:
     for method, path in routes(door):
         if path in PUBLIC:
             continue
-        of_clients = path.startswith("/v1/") or path in (*ENDPOINTS, "/openapi.json", "/argosy/v1/models")
+        of_clients = path.startswith(("/v1/", "/api/v1/")) or path in (
+            *ENDPOINTS,
+            "/openapi.json",
+            "/argosy/v1/models",
+        )
         right = bearer("key-a") if of_clients else ADMIN
         for headers in (bearer("key-a"), ADMIN, bearer(JOIN_TOKEN), bearer("")):
             told = await door.request(method, path, headers=headers)

@@ -10,6 +10,8 @@ import pytest
 from door import MESSAGES as CHAT_MESSAGES
 from door import Door, error_of, record
 
+from argosy.config.schema import Deployment
+from argosy.engines import llamacpp
 from argosy.protocol.deployment import Shaping
 from argosy.protocol.endpoints import (
     CHAT,
@@ -34,6 +36,7 @@ BODIES: dict[str, dict[str, Any]] = {
     TOKENIZE: {"content": "hi"},
     DETOKENIZE: {"tokens": [1, 2]},
 }
+LLAMACPP = llamacpp.ENGINE.capabilities(Deployment(source="smollm2")).traits
 MESSAGE_EVENTS = [
     b'event: message_start\ndata: {"type":"message_start","message":{"id":"1","usage":{"input_tokens":7,'
     b'"cache_read_input_tokens":2,"output_tokens":0}}}\n\n',
@@ -164,6 +167,54 @@ async def test_a_field_that_the_engine_overlooks_is_refused_by_name(door: Door, 
     assert (forced.status, error_of(forced)["param"]) == (400, "tool_choice")
     assert not engine.asked
     assert (await door.chat(tools=[tool], tool_choice="auto")).status == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "param"),
+    [
+        (RESPONSES, {"tool_choice": "required"}, "tool_choice"),
+        (RESPONSES, {"tool_choice": {"type": "function", "name": "f"}}, "tool_choice"),
+        (RESPONSES, {"tool_choice": {"type": "allowed_tools", "mode": "required", "tools": []}}, "tool_choice"),
+        (RESPONSES, {"text": {"format": {"type": "json_schema", "schema": {}}}}, "text.format"),
+        (RESPONSES, {"background": True}, "background"),
+        (RESPONSES, {"conversation": "conv_1"}, "conversation"),
+        (RESPONSES, {"prompt": {"id": "pmpt_1"}}, "prompt"),
+        (MESSAGES, {"tool_choice": {"type": "any"}}, None),
+        (MESSAGES, {"tool_choice": {"type": "tool", "name": "f"}}, None),
+        (MESSAGES, {"output_config": {"format": {"type": "json_schema", "schema": {}}}}, None),
+        (MESSAGES, {"mcp_servers": [{"type": "url"}]}, None),
+    ],
+)
+async def test_what_llama_cpp_overlooks_on_other_surfaces_is_refused_in_their_words(
+    door: Door, engine: FakeEngine, path: str, fields: dict[str, Any], param: str | None
+) -> None:
+    await door.again(traits=LLAMACPP)
+    told = await door.request("POST", path, {"model": "m", **BODIES[path], **fields})
+    assert told.status == 400
+    error = error_of(told)
+    assert error["type"] == "invalid_request_error"
+    assert next(iter(fields)) in error["message"]
+    assert "llama.cpp" in error["message"]
+    assert error.get("param") == param  # Anthropic's envelope has none
+    assert not engine.asked
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        (RESPONSES, {"tool_choice": "auto", "text": {"format": {"type": "text"}, "verbosity": "low"}, "store": False}),
+        (RESPONSES, {"tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": []}, "background": False}),
+        (MESSAGES, {"tool_choice": {"type": "auto"}, "output_config": {"effort": "low"}, "mcp_servers": []}),
+        (MESSAGES, {"tool_choice": {"type": "none"}, "thinking": {"type": "enabled", "budget_tokens": 1024}}),
+    ],
+)
+async def test_what_asks_for_nothing_that_llama_cpp_overlooks_is_passed_on(
+    door: Door, engine: FakeEngine, path: str, fields: dict[str, Any]
+) -> None:
+    await door.again(traits=LLAMACPP)
+    told = await door.request("POST", path, {"model": "m", **BODIES[path], **fields})
+    assert told.status == 200
+    assert engine.bodies[-1] == {"model": "m", **BODIES[path], **fields}
 
 
 async def test_an_input_that_is_too_long_is_a_400_that_names_the_field(door: Door, engine: FakeEngine) -> None:

@@ -83,3 +83,19 @@ async def test_a_path_that_wants_a_post_says_so(door: Door, path: str) -> None:
     assert (said["message"], said["type"]) == (f"GET is not taken at {path}, but POST.", "invalid_request_error")
     if not path.startswith(MESSAGES):  # whose envelope has neither
         assert (said["param"], said["code"]) == (None, "method_not_supported")
+
+
+async def test_a_fault_of_ours_is_told_in_the_envelope_and_traced_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    def full(_: FleetTable) -> None:
+        raise OSError(28, "No space left on device")
+
+    async with Door(on_table=full) as door:
+        told = await door.push(FleetTable(revision=1))
+        assert told.status == 500
+        assert told.headers["content-type"] == "application/json"
+        assert error_of(told)["code"] == "internal_error"
+        (visit,) = await eventually(lambda: door.visits)
+    assert (visit.status, visit.request_id.decode()) == (500, told.headers["x-request-id"])
+    assert "No space left on device" in caplog.text
+    assert told.headers["x-request-id"] in caplog.text
+    assert b"space" not in told.body

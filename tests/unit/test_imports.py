@@ -26,7 +26,7 @@ ARROWS = {
     "gateway": {"dispatch", "registry", "config", "web"},
     "fleet": {"config"},
     "worker": {"engines", "models", "config"},
-    "app": {"gateway", "fleet", "worker", "dispatch", "registry", "config", "engines", "models", "web"},
+    "app": {"gateway", "fleet", "worker", "dispatch", "registry", "config", "engines", "models"},
     "doctor": {"config", "engines", "fleet", "gateway", "models"},
     "cli": {"app", "doctor", "fleet", "config", "models"},
     "__main__": {"cli"},
@@ -35,6 +35,7 @@ ARROWS = {
 HEAVY = {
     "huggingface_hub",
     "modelscope_hub",
+    "opentelemetry",
     "prometheus_client",
     "torch",
     "vllm",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from argosy.config import fastchat_variables
 from argosy.config.budget import shortage
 from argosy.config.environment import Environment
 from argosy.config.load import load_fleet
@@ -36,7 +37,8 @@ def _summary(deployment: Deployment) -> str:
 
 def _notes(fleet: Fleet, environment: Environment) -> list[str]:
     """Right as it is written, but it may surprise at the start."""
-    notes = [
+    notes = fastchat_variables.notes(environment.variables)
+    notes += [
         f"deployments.{name}.api_key_env: {deployment.api_key_env} is not set here: this deployment fails until it "
         "is, so set it before `argosy up`"
         for name, deployment in fleet.deployments.items()

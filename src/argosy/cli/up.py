@@ -39,6 +39,7 @@ def up(
     import asyncio
 
     from argosy.cli.fleets import fleet_folder, read_environment
+    from argosy.config.fastchat_variables import notes
 
     environment = read_environment()
     wanted = wanted_fleet(what or [], environment)
@@ -47,6 +48,8 @@ def up(
         wanted = wanted.model_copy(update={"name": fleet})
     wanted = with_flags(wanted, host=host, port=port, concurrency=concurrency)
     folder = fleet_folder(environment, wanted.name)
+    for note in notes(environment.variables):
+        print(f"note: {note}")
     _prepare(folder, wanted, environment)
     from argosy.cli.follow import bring_up_and_follow
 

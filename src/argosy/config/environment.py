@@ -11,6 +11,8 @@ from pathlib import Path
 
 import platformdirs
 
+MODELSCOPE_FIRST = ("modelscope", "hf", "https", "pypi")  # what FASTCHAT_USE_MODELSCOPE=True asks for
+
 
 @dataclass(frozen=True)
 class Environment:
@@ -41,13 +43,16 @@ class Environment:
         settled = {
             name: str(path) for name, path in {"ARGOSY_HOME": home, "ARGOSY_CACHE": cache}.items() if given(name)
         }
+        sources = tuple(kind for kind in map(str.strip, (given("ARGOSY_SOURCES") or "").split(",")) if kind)
+        if not sources and (given("FASTCHAT_USE_MODELSCOPE") or "").lower() == "true":
+            sources = MODELSCOPE_FIRST
         return cls(
             home=home,
             cache=cache,
             api_keys=tuple(key for key in map(str.strip, (given("ARGOSY_API_KEY") or "").split(",")) if key),
             admin_key=given("ARGOSY_ADMIN_KEY"),
             join_token=given("ARGOSY_JOIN_TOKEN"),
-            sources=tuple(kind for kind in map(str.strip, (given("ARGOSY_SOURCES") or "").split(",")) if kind),
+            sources=sources,
             url=given("ARGOSY_URL") or given("OPENAI_BASE_URL"),
             variables={**variables, **settled},
         )

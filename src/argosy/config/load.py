@@ -6,14 +6,16 @@ Owns the checks that need the outside world (files, environment, the engines' ow
 from __future__ import annotations
 
 import copy
+import importlib.util
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from argosy.config import chat_template, yaml_file
+from argosy.config import chat_template, fastchat_variables, yaml_file
 from argosy.config.environment import Environment
 from argosy.config.faults import Finding, findings, none_of
 from argosy.config.schema import (
@@ -50,19 +52,18 @@ def load_fleet(path: Path, environment: Environment) -> Fleet:
             check_fleet_name(path.stem)
         except ValueError as error:
             document.faults.append((("name",), f"{error}; the file's name was taken, write `name:` in it"))
+    fastchat_variables.fill(document.data, environment.variables)
     return _checked(document, str(path), path.absolute().parent)
 
 
 def fleet_of_sources(sources: Sequence[str], environment: Environment) -> Fleet:
-    """A fleet named `default` of sources on the command line; the same one twice means two replicas.
-
-    `environment` is asked for as by the other ways to a fleet; a source names no variable.
-    """
+    """A fleet named `default` of sources on the command line; the same one twice means two replicas."""
     deployments: dict[str, dict[str, Any]] = {}
     for source in dict.fromkeys(sources):
         name = _free_name(_name_of(source), deployments)
         deployments[name] = {"source": source, "replicas": list(sources).count(source)}
-    data = {"name": "default", "deployments": deployments}
+    data: dict[str, Any] = {"name": "default", "deployments": deployments}
+    fastchat_variables.fill(data, environment.variables)
     return _checked(Document(data), "the command line", Path().absolute())
 
 
@@ -88,6 +89,7 @@ def deployment_record(name: str, deployment: Deployment, *, revision: int, stopp
         stopped=stopped,
         created=revision // 1000,
         shaping=shaping_of(deployment),
+        embedding_batch=deployment.embedding_batch,
     )
 
 
@@ -170,6 +172,9 @@ def _outside(data: dict[str, Any], folder: Path | None) -> Iterator[Finding]:
 
 
 def _gateway(given: dict[str, Any], folder: Path | None) -> Iterator[Finding]:
+    if given.get("telemetry") == "otlp" and not _installed("opentelemetry.exporter.otlp.proto.http"):
+        told = f"otlp needs OpenTelemetry, which {sys.executable} does not have: pip install 'argosy[otel]'"
+        yield ("gateway", "telemetry"), told
     there = set()
     for field in ("api_key_file", "tls_certificate", "tls_key"):
         if isinstance(file := given.get(field), str):
@@ -186,6 +191,13 @@ def _gateway(given: dict[str, Any], folder: Path | None) -> Iterator[Finding]:
             server_context(given["tls_certificate"], given["tls_key"])
         except InputError as error:
             yield ("gateway", "tls_certificate"), str(error)
+
+
+def _installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # not even what it is a part of
+        return False
 
 
 def _deployment(given: dict[str, Any], folder: Path | None) -> Iterator[Finding]:

@@ -81,6 +81,11 @@ class Gateway(Settings):
         None, description="PEM file with a certificate and its chain: the gateway then speaks HTTPS only"
     )
     tls_key: str | None = Field(None, description="PEM file with the certificate's key, without a password")
+    telemetry: Literal["otlp"] | None = Field(
+        None,
+        description="otlp: traces and metrics go by OpenTelemetry's OTLP over HTTP to where the environment says "
+        "(OTEL_EXPORTER_OTLP_ENDPOINT; default http://localhost:4318). Needs argosy[otel]",
+    )
 
 
 class Deployment(Settings):
@@ -109,6 +114,11 @@ class Deployment(Settings):
     )
     concurrency: Annotated[int, Field(ge=1, le=10000), NO_TRUTH] | None = Field(
         None, description="requests in flight per replica (default: the engine's slots); more wait in the gateway"
+    )
+    embedding_batch: Annotated[int, Field(ge=1, le=10000), NO_TRUTH] | None = Field(
+        None,
+        description="inputs of an embeddings request that a replica gets at once; more go in parts, over all replicas "
+        "(default: what the engine takes: llama.cpp 32, others any number)",
     )
     max_queue: Annotated[int, Field(ge=0, le=1_000_000), NO_TRUTH] = Field(
         1000, description="requests that may wait; then 429"
@@ -211,10 +221,7 @@ def misfits(given: Mapping[str, Any]) -> list[tuple[str, str]]:
         default = Deployment.model_fields[field].default
         if value and value not in (default, _as_list(default)) and engine not in owners:
             found.append((field, f"only for engine {' or '.join(owners)}, this one is {engine}"))
-    if given.get("task") == "embed":
-        found += [(field, "only for task generate") for field in _OF_ANSWERS if given.get(field)]
-        if isinstance(defaults := given.get("defaults"), Mapping):
-            found += [("defaults", f"{field} is only for task generate") for field in BOUNDS if field in defaults]
+    found += _task_misfits(given, engine)
     found += _bounds_misfits(given)
     if engine in ("remote", "echo") and given.get("source"):
         found.append(("source", f"engine {engine} takes none"))
@@ -234,6 +241,16 @@ def misfits(given: Mapping[str, Any]) -> list[tuple[str, str]]:
                 found.append((field, f"missing ({placeholder} in command needs it)"))
         if given.get("chat_template") and "{chat_template}" not in words:
             found.append(("chat_template", "is used nowhere: write {chat_template} into command, where its file goes"))
+    return found
+
+
+def _task_misfits(given: Mapping[str, Any], engine: str) -> list[tuple[str, str]]:
+    if given.get("task") != "embed":
+        batched = given.get("embedding_batch") and engine == "llama.cpp"
+        return [("embedding_batch", "only for task embed")] if batched else []
+    found = [(field, "only for task generate") for field in _OF_ANSWERS if given.get(field)]
+    if isinstance(defaults := given.get("defaults"), Mapping):
+        found += [("defaults", f"{field} is only for task generate") for field in BOUNDS if field in defaults]
     return found
 
 

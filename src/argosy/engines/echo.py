@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from argosy.config.schema import Deployment
 from argosy.engines.base import KEY_VARIABLE, Capabilities, EngineContext, Launch
 from argosy.engines.memory import MemoryNeed
-from argosy.protocol.endpoints import COMMON, EMBEDDINGS
+from argosy.protocol.endpoints import COMMON, EMBEDDINGS, TOKENIZE
 from argosy.protocol.traits import EngineTraits
 
 # It says what it was told, as JSON where that is asked for, whatever else is.
@@ -39,6 +39,9 @@ class Options(BaseModel):
         0, description="time until it is ready; until then /health answers 503"
     )
     slots: Annotated[int, Field(ge=1, le=100_000)] = Field(8, description="requests it works on at once; more wait")
+    context: Annotated[int, Field(ge=1, le=1 << 30)] = Field(
+        4096, description="tokens of a prompt and its answer that it is said to take (/tokenize); nothing is cut"
+    )
     dimensions: Annotated[int, Field(ge=1, le=65536)] = Field(8, description="numbers in an embedding")
     fail_to_load: str | None = Field(None, description="after load_seconds it prints this and exits with code 1")
     faults: bool = Field(
@@ -68,7 +71,7 @@ class Echo:
         return "/health"
 
     def capabilities(self, deployment: Deployment) -> Capabilities:
-        paths = (EMBEDDINGS,) if deployment.task == "embed" else COMMON
+        paths = (EMBEDDINGS, TOKENIZE) if deployment.task == "embed" else (*COMMON, TOKENIZE)
         return Capabilities(paths, Options.model_validate(deployment.options).slots, _TRAITS)
 
     def memory(self, context: EngineContext) -> MemoryNeed | None:

@@ -14,6 +14,7 @@ import json
 import math
 import re
 import struct
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,10 @@ from argosy.engines.echo_json import Schema, value_of
 
 _TOKEN = re.compile(r"\s*(?:[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\s\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+)")
 _FAULT = re.compile(r"!(crash|exit|hang|stall|break|status)(?: after (\d+)| (\d{3}))?")
+
+
+# One text or several, in words or in tokens. Of tokens echo knows no words: it says their numbers.
+Given = str | list[str | int | list[int]]
 
 
 class Message(msgspec.Struct):
@@ -67,11 +72,11 @@ class ChatRequest(Request, kw_only=True):
 
 
 class CompletionRequest(Request, kw_only=True):
-    prompt: str | list[str]
+    prompt: Given
 
 
 class EmbeddingRequest(msgspec.Struct, kw_only=True):
-    input: str | list[str]
+    input: Given
     encoding_format: str = "float"
     dimensions: int | None = None
 
@@ -173,7 +178,7 @@ def answer_chat(body: bytes, *, model: str, number: int, now: float, faults: boo
 def answer_completion(body: bytes, *, model: str, number: int, now: float, faults: bool) -> Answer:
     """Raises msgspec.DecodeError for a body that is no completion request."""
     request = msgspec.json.decode(body, type=CompletionRequest)
-    prompts = [request.prompt] if isinstance(request.prompt, str) else request.prompt
+    prompts = texts_of(request.prompt)
     return Answer(
         kind="text_completion",
         id=f"cmpl-echo-{number}",
@@ -190,7 +195,7 @@ def answer_completion(body: bytes, *, model: str, number: int, now: float, fault
 def answer_embeddings(body: bytes, *, model: str, dimensions: int) -> dict[str, Any]:
     """Raises msgspec.DecodeError for a body that is no embedding request."""
     request = msgspec.json.decode(body, type=EmbeddingRequest)
-    texts = [request.input] if isinstance(request.input, str) else request.input
+    texts = texts_of(request.input)
     data = []
     for index, text in enumerate(texts):
         numbers = embedding(text, request.dimensions or dimensions)
@@ -200,6 +205,29 @@ def answer_embeddings(body: bytes, *, model: str, dimensions: int) -> dict[str, 
     read = sum(len(tokens(text)) for text in texts)
     usage = {"prompt_tokens": read, "total_tokens": read}
     return {"object": "list", "model": model, "data": data, "usage": usage}
+
+
+class TokenizeRequest(msgspec.Struct, kw_only=True):
+    """As llama.cpp or as vLLM asks it."""
+
+    content: str | None = None
+    prompt: str | None = None
+
+
+def answer_tokenize(body: bytes, *, context: int) -> dict[str, Any]:
+    """Raises msgspec.DecodeError for a body that is no such request."""
+    request = msgspec.json.decode(body, type=TokenizeRequest)
+    told = tokens(request.content if request.content is not None else request.prompt or "")
+    numbers = [zlib.crc32(token.encode()) & 0xFFFF for token in told]
+    return {"tokens": numbers, "count": len(numbers), "max_model_len": context}
+
+
+def texts_of(given: Given) -> list[str]:
+    if isinstance(given, str):
+        return [given]
+    if given and isinstance(given[0], int):
+        return [" ".join(map(str, given))]
+    return [each if isinstance(each, str) else " ".join(map(str, each)) for each in given if not isinstance(each, int)]
 
 
 def tokens(text: str) -> list[str]:

@@ -33,7 +33,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from argosy.engines import echo_answers
 from argosy.engines.base import KEY_VARIABLE, write_address
 from argosy.engines.echo import Options
-from argosy.protocol.endpoints import CHAT, COMPLETIONS, EMBEDDINGS
+from argosy.protocol.endpoints import CHAT, COMPLETIONS, EMBEDDINGS, TOKENIZE
 
 _EXIT_CODE_ON_DEMAND = 3
 
@@ -61,6 +61,7 @@ class Echo:
                     COMPLETIONS, self._behind_key(self._generation(echo_answers.answer_completion)), methods=["POST"]
                 ),
                 Route(EMBEDDINGS, self._behind_key(self._embeddings), methods=["POST"]),
+                Route(TOKENIZE, self._behind_key(self._tokenize), methods=["POST"]),
             ]
         )
 
@@ -91,6 +92,15 @@ class Echo:
             await _error(400, str(error))(scope, receive, send)
             return
         self.served += 1
+        await JSONResponse(answer)(scope, receive, send)
+
+    async def _tokenize(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = await Request(scope, receive).body()
+        try:
+            answer = echo_answers.answer_tokenize(body, context=self._options.context)
+        except msgspec.DecodeError as error:
+            await _error(400, str(error))(scope, receive, send)
+            return
         await JSONResponse(answer)(scope, receive, send)
 
     def _generation(self, answering: Callable[..., echo_answers.Answer]) -> ASGIApp:

@@ -39,8 +39,13 @@ _TRAITS = EngineTraits(
     ignores=(
         *("functions", "audio", "web_search_options"),
         *("best_of", "echo", "suffix", "logprobs: 0", "dimensions"),
+        # Of /v1/responses and /v1/messages. Of a chat the gateway makes what binds_answers says.
+        *("tool_choice: forced", "text.format", "output_config.format"),
+        *("background", "conversation", "prompt", "mcp_servers"),
     ),
     sees=False,
+    # It takes any number, but all of its slots are then taken until the last is done.
+    most_inputs=32,
     too_long="is too large to process",
 )
 _GENERATES = (CHAT, COMPLETIONS, RESPONSES, MESSAGES, COUNT_TOKENS, TOKENIZE, DETOKENIZE)

@@ -15,7 +15,7 @@ from argosy.protocol.deployment import DeploymentRecord, RemoteRecord
 from argosy.protocol.replica import ReplicaSpec
 
 # Changing these restarts nothing: the controller's push tells the gateway, an amended spec the worker.
-_SHAPING = {"defaults", "max_tokens_ceiling", "system_prompt"}
+_SHAPING = {"defaults", "embedding_batch", "max_tokens_ceiling", "system_prompt"}
 _LIVE = frozenset({"aliases", "concurrency", "max_queue", "policy", "replicas", "timeouts", "weight", *_SHAPING})
 
 

@@ -39,7 +39,7 @@ ENDING_BYTES = 4096  # of a stream, in which its usage and [DONE] are looked for
 TELL_SECONDS = 0.25  # between two words of a stream's events to who counts them for the replica
 LAST_WORDS_SECONDS = 0.2  # for the error event of a stream that is cut, whose client may not be reading
 JSON = b"application/json"
-_LINES = b"content-type: %b\r\nx-request-id: %b\r\nserver-timing: %b\r\n"
+ANSWER_LINES = b"content-type: %b\r\nx-request-id: %b\r\nserver-timing: %b\r\n"
 _STREAM_LINES = (
     b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n"
     b"x-request-id: %b\r\nserver-timing: %b\r\n"
@@ -136,7 +136,7 @@ class Answers:
         now = self._clock()
         timing = call.answer_begins(exchange.sent_at, exchange.active_at, now)
         call.answered_at = now
-        reply.answer(status, _LINES % (JSON, call.request_id, timing), data)
+        reply.answer(status, ANSWER_LINES % (JSON, call.request_id, timing), data)
 
     async def plain(
         self,
@@ -165,7 +165,7 @@ class Answers:
         call.status = status
         now = self._clock()
         timing = call.answer_begins(exchange.sent_at, exchange.active_at, now)
-        lines = _LINES % (content_type, call.request_id, timing) + more
+        lines = ANSWER_LINES % (content_type, call.request_id, timing) + more
         call.answered_at = now
         if finished:
             reply.answer(status, lines, data)

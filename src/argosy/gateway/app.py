@@ -1,6 +1,8 @@
 """The gateway's routes and middleware in one visible list, and the tasks that keep its tables true.
 
 POST /v1/chat/completions and the other ENDPOINTS                client key     openai.py → relay.py
+POST /v1/engines/{id}/embeddings · /api/v1/chat/completions      client key     the same, by old_paths.py
+POST /api/v1/token_check                                         client key     token_check.py
 GET  /v1/models · /v1/models/{id}                                client key     here
 GET  /openapi.json                                               client key     openapi.py
 GET  /health · /ready                                            nobody's key   here
@@ -12,6 +14,7 @@ GET  /metrics                                                    admin key      
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping
 from typing import Any
 
@@ -23,18 +26,20 @@ from starlette.routing import Route
 
 from argosy.errors import BadRequestError, NotFoundError, RequestError
 from argosy.gateway.admin import FLEET_PATH, REPLICAS_PATH, TABLE_PATH, FleetSurface, as_json
-from argosy.gateway.auth import Gatekeeper, Principal
+from argosy.gateway.auth import Gatekeeper
 from argosy.gateway.call import OnVisit, Visit
-from argosy.gateway.client_address import ClientAddresses
+from argosy.gateway.callers import Callers
 from argosy.gateway.cors import Cors, Send
 from argosy.gateway.errors import headers_of
 from argosy.gateway.ledger import Ledger
 from argosy.gateway.metrics import PATH as METRICS_PATH
 from argosy.gateway.metrics import MetricsSurface
+from argosy.gateway.old_paths import OLD_CHAT, OLD_EMBEDDINGS
 from argosy.gateway.openai import CLIENT_CLOSED_REQUEST, OpenAISurface
 from argosy.gateway.page import MODELS_PATH, PageSurface
 from argosy.gateway.prober import Prober
 from argosy.gateway.readiness import SERVING, SETTLED, state_of
+from argosy.gateway.token_check import TokenCheck
 from argosy.gateway.upstreams import Upstreams
 from argosy.protocol import heartbeat as beat
 from argosy.protocol.endpoints import ENDPOINTS
@@ -66,11 +71,12 @@ class Gateway:
         fleet: FleetSurface,
         metrics: MetricsSurface,
         page: PageSurface,
+        token_check: TokenCheck,
         gatekeeper: Gatekeeper,
         upstreams: Upstreams,
         prober: Prober,
         ledger: Ledger,
-        addresses: ClientAddresses,
+        callers: Callers,
         cors: Cors | None,
         clock: Callable[[], float],
         on_visit: OnVisit,
@@ -81,7 +87,7 @@ class Gateway:
         self._upstreams = upstreams
         self._prober = prober
         self.ledger = ledger
-        self._addresses = addresses
+        self._callers = callers
         self._cors = cors
         self.fleet = fleet
         self._clock = clock
@@ -92,19 +98,28 @@ class Gateway:
             routes=[
                 Route("/health", self._health, methods=["GET"]),
                 Route("/ready", self._ready, methods=["GET"]),
-                *(Route(path, self._not_here, methods=["POST"]) for path in ENDPOINTS),  # for a 405 to other methods
+                # For a 405 to other methods.
+                *(Route(path, self._not_here, methods=["POST"]) for path in (*ENDPOINTS, OLD_CHAT, OLD_EMBEDDINGS)),
                 Route("/v1/models", self._models, methods=["GET"]),
                 Route("/v1/models/{id:path}", self._model, methods=["GET"]),
                 Route("/openapi.json", self._document, methods=["GET"]),
-                *page.routes(self._principal),
+                *page.routes(),
+                *token_check.routes(),
                 *metrics.routes(),
                 *fleet.routes(),
             ],
-            exception_handlers={RequestError: _request_error, HTTPException: _http_exception},
+            exception_handlers={RequestError: _request_error, HTTPException: _http_exception, Exception: _own_fault},
         )
         self._seldom.router.redirect_slashes = False
         self.routes = self._seldom.routes
         self._documented: bytes | None = None
+
+    def also_hot(self, path: str) -> Handler | None:
+        """What wire/server.py hands to us without ASGI beside `hot`: paths that mean one of those."""
+        handler = self._surface.old(path)
+        if handler is None or self._cors is None:
+            return handler
+        return functools.partial(self._told_to_pages, handler=handler)
 
     def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> Awaitable[None]:
         if self._cors is None:
@@ -145,16 +160,19 @@ class Gateway:
         method, path = scope["method"], scope["path"]
         try:
             await self._seldom(scope, receive, send_with_id)
+        except Exception as error:
+            error.add_note(f"The request was {method} {path!r}, {request_id.decode('latin-1')} in this log.")
+            raise  # to the server, which logs it
         finally:
             status = status or CLIENT_CLOSED_REQUEST
             if status >= 400 or path not in _ASKED_ALL_THE_TIME:
                 now = self._clock()
                 self._on_visit(Visit(request_id, method, path, status, now - began, now))
 
-    def _told_to_pages(self, request: RequestCycle) -> Coroutine[Any, Any, None]:
+    def _told_to_pages(self, request: RequestCycle, handler: Handler | None = None) -> Coroutine[Any, Any, None]:
         assert self._cors is not None
         self._cors.tell(request)
-        return self._surface(request)
+        return (handler or self._surface)(request)
 
     async def _not_here(self, request: Request) -> Response:
         raise AssertionError(f"{request.url.path} is a hot path, which this server does not know (wire/server.py)")
@@ -178,11 +196,11 @@ class Gateway:
         return JSONResponse({"ready": ready, "deployments": states}, 200 if ready else 503)
 
     async def _models(self, request: Request) -> Response:
-        models = self._surface.models(self._principal(request))
+        models = self._surface.models(self._callers.principal(request))
         return as_json({"object": "list", "data": [_model(name, entry) for name, entry in models]})
 
     async def _model(self, request: Request) -> Response:
-        principal = self._principal(request)
+        principal = self._callers.principal(request)
         name = request.path_params["id"]
         deployment = self.registry.find(name)
         if deployment is None or not principal.may_use(name, deployment.record.name):
@@ -190,20 +208,12 @@ class Gateway:
         return as_json(_model(name, deployment))
 
     async def _document(self, request: Request) -> Response:
-        self._principal(request)
+        self._callers.principal(request)
         if self._documented is None:
             from argosy.gateway.openapi import document  # noqa: PLC0415  few ever ask for it
 
             self._documented = document(self.routes)
         return Response(self._documented, media_type="application/json")
-
-    def _principal(self, request: Request) -> Principal:
-        """Raises UnauthorizedError, ForbiddenError."""
-        authorization, host, origin = (
-            request.headers.get(name, "").encode("latin-1") for name in ("authorization", "host", "origin")
-        )
-        address = self._addresses.of(request.scope["client"], request.headers.raw)
-        return self.gatekeeper.client(authorization, host, origin, address, request.headers.raw)
 
 
 def _model(name: str, deployment: Deployment) -> dict[str, Any]:
@@ -223,6 +233,12 @@ def _model(name: str, deployment: Deployment) -> dict[str, Any]:
 async def _request_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestError)
     return Response(OPENAI.error_body(error), error.status, headers_of(error), media_type="application/json")
+
+
+async def _own_fault(request: Request, error: Exception) -> Response:
+    """Of Argosy. What it was stands in the log alone."""
+    told = RequestError("Argosy failed on this request; the gateway's log has the details.", code="internal_error")
+    return Response(surface_of(request.url.path).error_body(told), told.status, media_type="application/json")
 
 
 async def _http_exception(request: Request, error: Exception) -> Response:

@@ -14,6 +14,7 @@ import msgspec
 from argosy.protocol.openai import Usage
 from argosy.protocol.peek import NOTHING, Peek
 from argosy.protocol.surfaces import OPENAI, Surface
+from argosy.protocol.trace_context import TraceContext
 from argosy.registry.records import Deployment
 
 # https://www.w3.org/TR/server-timing/, in milliseconds
@@ -22,6 +23,15 @@ _TIMING = b"queue;dur=%.1f, upstream;dur=%.1f, gateway;dur=%.3f"
 
 def over(reason: str) -> None:
     """How a call is cancelled that has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """Where a call belongs in a trace (spans.py)."""
+
+    own: TraceContext
+    parent: TraceContext | None
+    host: bytes  # that the client asked
 
 
 class Call(msgspec.Struct):  # a dataclass takes five times as long to be made
@@ -38,7 +48,7 @@ class Call(msgspec.Struct):  # a dataclass takes five times as long to be made
     session: bytes = b""  # what the client calls its conversation
     body: bytes = b""  # as the engine is to get it; b"" at the end
     surface: Surface = OPENAI
-    found: Peek = NOTHING  # what was seen in the body
+    found: Peek = NOTHING  # what was seen in the body; at the end of one that is not traced NOTHING
     deployment: Deployment | None = None
     replica: str = ""
     attempts: int = 0
@@ -55,6 +65,9 @@ class Call(msgspec.Struct):  # a dataclass takes five times as long to be made
     untold_events: int = 0  # of those, not counted for the replica yet
     told_at: float = 0.0  # when they were last
     error: str = ""  # what went wrong, also after the answer had begun
+    fault: str = ""  # its code
+    trace_lines: bytes = b""  # header lines by which the engine hears where this belongs in its client's trace
+    traced: Traced | None = None  # None: no span is made of it
     usage: Usage | None = None
     cancel: Callable[[str], object] = over  # ends the request's coroutine where it waits; takes the reason
 

@@ -14,6 +14,8 @@ from argosy.registry.records import Deployment
 
 _WITH_VALUES = {
     "tool_choice": "other than 'auto' or 'none'",
+    "tool_choice: forced": "other than 'auto' or 'none'",
+    "text.format": "other than 'text'",
     "parallel_tool_calls": "false",
     "response_format": "other than 'text'",
     "best_of": "above 'n'",

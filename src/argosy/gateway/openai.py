@@ -6,10 +6,11 @@ The path of every request, so without ASGI between it and the wire; what is aske
 from __future__ import annotations
 
 import asyncio
+import functools
 import math
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from argosy.errors import BadRequestError, NotFoundError, RequestError, TooLargeError
 from argosy.gateway.answers import stopping
@@ -17,32 +18,39 @@ from argosy.gateway.auth import Gatekeeper, Principal
 from argosy.gateway.call import Call, OnEnd, over
 from argosy.gateway.client_address import ClientAddresses
 from argosy.gateway.comments import Comments
+from argosy.gateway.embedding_batches import EmbeddingBatches
 from argosy.gateway.errors import answer_error
+from argosy.gateway.old_paths import OldPath, old_path
 from argosy.gateway.relay import Relay
 from argosy.gateway.reply import Reply
 from argosy.gateway.shaping import shaped
 from argosy.gateway.time_limits import CLIENT_TOO_SLOW, REQUEST_TIMEOUT
 from argosy.gateway.turn import Turn
-from argosy.protocol.endpoints import STREAMED
+from argosy.protocol.endpoints import EMBEDDINGS, STREAMED
 from argosy.protocol.peek import NOTHING, peek
 from argosy.protocol.surfaces import OPENAI, surface_of
+from argosy.protocol.trace_context import PARENT, TraceContext
 from argosy.registry.records import Deployment
 from argosy.registry.registry import Registry
 from argosy.wire.request_cycle import RequestCycle
-from argosy.wire.server import CLIENT_LEFT
+from argosy.wire.server import CLIENT_LEFT, Handler
 
 SESSION = b"x-session-id"  # as OpenRouter and others name it: requests with the same one want the same replica
 CLIENT_CLOSED_REQUEST = 499  # nginx's number for a client that left; never sent, only logged
+_FAULTS = {CLIENT_LEFT: "client_left", CLIENT_TOO_SLOW: "client_too_slow"}
+OnTrace = Callable[[Call, Mapping[bytes, bytes]], None]
 _REQUEST_ID = re.compile(rb"[\w.:/+=-]{1,128}")
 
 
 class OpenAISurface:
-    """Serves ENDPOINTS. `clock`: monotonic seconds; `on_end` gets every call when it is over."""
+    """Serves ENDPOINTS, and `old` paths that mean one of them. `clock`: monotonic seconds; `on_end` gets every call
+    when it is over, `trace` with its headers when it begins."""
 
     def __init__(
         self,
         registry: Registry,
         relay: Relay,
+        batches: EmbeddingBatches,
         gatekeeper: Gatekeeper,
         addresses: ClientAddresses,
         *,
@@ -50,15 +58,18 @@ class OpenAISurface:
         comment_seconds: float,
         clock: Callable[[], float],
         on_end: OnEnd,
+        trace: OnTrace | None = None,
     ) -> None:
         self._registry = registry
         self._relay = relay
+        self._batches = batches
         self._gatekeeper = gatekeeper
         self._addresses = addresses
         self._max_body_bytes = max_body_bytes
         self._comment_seconds = comment_seconds
         self._clock = clock
         self._on_end = on_end
+        self._trace = trace
         self._id_prefix = f"req-{secrets.token_hex(4)}-".encode()
         self._ids = 0
 
@@ -69,9 +80,14 @@ class OpenAISurface:
         self._ids += 1
         return b"%b%x" % (self._id_prefix, self._ids)
 
-    async def __call__(self, request: RequestCycle) -> None:
+    def old(self, path: str) -> Handler | None:
+        """Serves a path of FastChat's that means one of ours; None for any other."""
+        meant = old_path(path)
+        return functools.partial(self, old=meant) if meant is not None else None
+
+    async def __call__(self, request: RequestCycle, old: OldPath | None = None) -> None:
         head = request.head
-        fields, path = head.fields, head.path
+        fields, path = head.fields, head.path if old is None else old.path
         call = Call(b"", path, self._clock())
         turn: Turn | None = None
         comments: Comments | None = None
@@ -80,6 +96,8 @@ class OpenAISurface:
         try:
             call.request_id = self.request_id(fields.get(b"x-request-id", b""))
             call.session = fields.get(SESSION, b"")
+            if self._trace is not None or PARENT in fields:
+                self._place_in_trace(call, fields)
             client = call.client = self._addresses.of(request.client, head.headers)
             principal = self._gatekeeper.client(
                 fields.get(b"authorization", b""),
@@ -98,34 +116,35 @@ class OpenAISurface:
             body = request.take()
             if not request.message_complete or len(body) > self._max_body_bytes:
                 body = await self._rest_of_body(request, body)
-            call.read_at = self._clock()
-            self._look_into(call, body, principal)
+            self._look_into(call, body if old is None else old.body(body), principal)
             if call.stream and fields.get(b"x-wait-comments", b"").lower() == b"true" and surface is OPENAI:
                 reply = comments = Comments(request, call.request_id, self._comment_seconds)
             assert request.task is not None
             call.cancel = request.task.cancel
-            await self._relay.serve(call, reply)
+            await (self._batches if path == EMBEDDINGS else self._relay).serve(call, reply)
         except RequestError as error:
-            call.error = str(error)
-            self._refuse(call, reply, error, error.status)
+            self._refuse(call, reply, error)
         except asyncio.CancelledError as cancelled:
             # Swallowed: this coroutine serves this request alone; its answer is complete or has nobody to go to.
-            known = cancelled.args and cancelled.args[0] in (CLIENT_LEFT, CLIENT_TOO_SLOW)
-            call.error = cancelled.args[0] if known else "the gateway was stopped"
-            status = CLIENT_CLOSED_REQUEST if call.error == CLIENT_LEFT else stopping().status
-            self._refuse(call, reply, stopping(), status)
+            self._cut(call, reply, cancelled)
+        except Exception as error:  # a fault of ours: the server logs it and answers
+            _note(call, error)
+            raise
         finally:
             if comments is not None:
                 comments.stop()
             if turn is not None:
                 served = (call.started and call.status < 400) or call.status == CLIENT_CLOSED_REQUEST
                 turn.end(call.usage, call.body, call.events, answered=served)
-            call.body, call.found, call.cancel = b"", NOTHING, over
+            call.body, call.cancel = b"", over
+            if call.traced is None:
+                call.found = NOTHING
             call.ended_at = self._clock()
             self._on_end(call)
 
     def _look_into(self, call: Call, body: bytes, principal: Principal) -> None:
         """What is asked, of which deployment, and what its engines are to get. Raises RequestError."""
+        call.read_at = self._clock()
         found = call.found = peek(call.path, body)
         model = call.model = found.model or ""
         call.stream = found.stream is True and call.path in STREAMED
@@ -137,9 +156,25 @@ class OpenAISurface:
         record = deployment.record
         call.body = body if record.shaping is None else shaped(record, call.path, found, body)
 
-    def _refuse(self, call: Call, reply: Reply, error: RequestError, status: int) -> None:
+    def _place_in_trace(self, call: Call, fields: Mapping[bytes, bytes]) -> None:
+        if self._trace is not None:
+            self._trace(call, fields)
+        elif (told := TraceContext.of(fields)) is not None:
+            call.trace_lines = told.lines()  # no span of ours comes between the client's and the engine's
+
+    def _cut(self, call: Call, reply: Reply, cancelled: asyncio.CancelledError) -> None:
+        self._refuse(call, reply, stopping())
+        if cancelled.args and (reason := cancelled.args[0]) in _FAULTS:
+            call.error, call.fault = reason, _FAULTS[reason]
+            if reason == CLIENT_LEFT and not call.started:
+                call.status = CLIENT_CLOSED_REQUEST
+        else:
+            call.error = "the gateway was stopped"
+
+    def _refuse(self, call: Call, reply: Reply, error: RequestError) -> None:
+        call.error, call.fault = str(error), error.code or ""
         if not call.started:
-            call.status = status
+            call.status = error.status
             answer_error(reply, error, call.request_id, call.refusal_begins(self._clock()), call.surface)
 
     async def _rest_of_body(self, request: RequestCycle, begun: bytes) -> bytes:
@@ -182,6 +217,14 @@ class OpenAISurface:
         return NotFoundError(
             f"The model '{model}' does not exist{denied}; {known}.", param="model", code="model_not_found"
         )
+
+
+def _note(call: Call, error: Exception) -> None:
+    """Ends the record of a call that failed by a fault of ours, and has its traceback name it."""
+    call.error, call.fault = "a fault in Argosy", "internal_error"
+    if not call.started:
+        call.status = 500
+    error.add_note(f"The request was {call.request_id.decode('latin-1')} in this log, to {call.path}.")
 
 
 def _allowed_seconds(given: bytes) -> float:

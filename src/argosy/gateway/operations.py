@@ -12,7 +12,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from argosy.protocol import admin, endpoints, heartbeat, join, peek, replica_log
+from argosy.protocol import admin, endpoints, heartbeat, join, peek, replica_log, token_check
 
 PATH = "/openapi.json"
 PASSED_ON = "/argosy/v1/fleet/{rest:path}"
@@ -117,6 +117,7 @@ def _of_model(path: str) -> Operation:
     )
 
 
+_OLD = "As FastChat has it: "
 _NOW = {"now": ({"enum": ["1"]}, "Gives what runs no time.")}
 _WHOLE = {"type": "integer", "minimum": 0}
 _CHANGE = (400, 401, 404, 503)
@@ -138,6 +139,30 @@ OPERATIONS: Mapping[str, Operation] = {
     ),
     f"GET {PATH}": Operation("This document", "client", JSON, refusals=(401, 403)),
     **{f"POST {path}": _of_model(path) for path in endpoints.ENDPOINTS},
+    "POST /v1/engines/{id}/embeddings": Operation(
+        _OLD + "/v1/embeddings of the model in the path, where the body names none",
+        "client",
+        JSON,
+        peek.EmbeddingPeek,
+        OF_MODELS,
+        headers={"x-request-timeout": _TIMES["x-request-timeout"]},
+    ),
+    "POST /api/v1/chat/completions": Operation(
+        _OLD + "/v1/chat/completions; repetition_penalty is llama.cpp's repeat_penalty too",
+        "client",
+        JSON,
+        peek.ChatPeek,
+        OF_MODELS,
+        streamed=True,
+        headers=_TIMES,
+    ),
+    f"POST {token_check.PATH}": Operation(
+        _OLD + "whether prompts and their answers fit the contexts of their models",
+        "client",
+        token_check.TokenCheckAnswer,
+        token_check.TokenCheckRequest,
+        OF_MODELS,
+    ),
     "GET /v1/models": Operation("What the key may use", "client", ModelList, refusals=(401, 403)),
     "GET /v1/models/{id}": Operation("One model", "client", Model, refusals=(401, 403, 404)),
     "GET /metrics": Operation("For Prometheus", "admin", TEXT, refusals=(401, 403)),

@@ -5,9 +5,9 @@ The files are public, as /health is, but answered only under the door's own name
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -17,47 +17,36 @@ from argosy import __version__
 from argosy.dispatch.dispatcher import Dispatcher
 from argosy.errors import NotFoundError
 from argosy.gateway.admin import as_json
-from argosy.gateway.auth import Gatekeeper, Principal
+from argosy.gateway.callers import Callers
 from argosy.gateway.readiness import state_of
 from argosy.protocol.admin import ModelView
 from argosy.registry.records import Deployment
 from argosy.registry.registry import Registry
-from argosy.web.site import ASSETS, File, Site
+from argosy.web.site import ASSETS, DIST, File, Site
 
 MODELS_PATH = "/argosy/v1/models"
 
 
 @dataclass(frozen=True)
 class PageSurface:
-    """Its routes, over what they need. `read`: reads the files, at the first visit."""
+    """Its routes, over what they need. `folder`: of the page's files, where they are not the package's
+    own; read at the first visit."""
 
     registry: Registry
     dispatcher: Dispatcher
-    gatekeeper: Gatekeeper
-    read: Callable[[], Site]
+    callers: Callers
+    folder: Path | None = None
 
-    def routes(self, principal: Callable[[Request], Principal]) -> list[Route]:
-        """`principal`: whose client key a request has; it raises for one that wants a key and has none."""
-
-        async def models(request: Request) -> Response:
-            asking, waiting = principal(request), self.dispatcher.waiting()
-            return as_json(
-                [
-                    self._view(name, deployment, waiting.get(name, 0))
-                    for name, deployment in self.registry.deployments.items()
-                    if asking.may_use(name, name)
-                ]
-            )
-
+    def routes(self) -> list[Route]:
         return [
             Route("/", self.index, methods=["GET"]),
             Route(f"{ASSETS}{{name}}", self.asset, methods=["GET"]),
-            Route(MODELS_PATH, models, methods=["GET"]),
+            Route(MODELS_PATH, self.models, methods=["GET"]),
         ]
 
     @cached_property
     def _site(self) -> Site:
-        return self.read()
+        return Site.read(self.folder or DIST)
 
     async def index(self, request: Request) -> Response:
         self._check_name(request)
@@ -77,8 +66,18 @@ class PageSurface:
             )
         return _answer(request, found)
 
+    async def models(self, request: Request) -> Response:
+        asking, waiting = self.callers.principal(request), self.dispatcher.waiting()
+        return as_json(
+            [
+                self._view(name, deployment, waiting.get(name, 0))
+                for name, deployment in self.registry.deployments.items()
+                if asking.may_use(name, name)
+            ]
+        )
+
     def _check_name(self, request: Request) -> None:
-        self.gatekeeper.check_host(request.headers.get("host", "").encode("latin-1"))
+        self.callers.gatekeeper.check_host(request.headers.get("host", "").encode("latin-1"))
 
     def _view(self, name: str, deployment: Deployment, waiting: int) -> ModelView:
         replicas = deployment.replicas.values()

@@ -111,7 +111,13 @@ class Relay:
         try:
             upstream = self._upstreams.of(replica)
             exchange = await upstream.post(
-                call.path, sent.body, call.request_id, timeouts.connect, limits.watch, may_resend=may_resend
+                call.path,
+                sent.body,
+                call.request_id,
+                timeouts.connect,
+                limits.watch,
+                may_resend=may_resend,
+                more=call.trace_lines,
             )
             head = exchange.head
             assert head is not None, "a pool hands out exchanges whose head is there"
@@ -124,7 +130,8 @@ class Relay:
                 await self._answers.stream(call, exchange, limits, replica, reply, hold=sent.hold)
             if call.status >= 500:  # in the engine's own words
                 said = f"it answered {call.status}"
-                self._registry.report_failure(replica, str(UpstreamError.code), said, self._clock())
+                code = str(UpstreamError.code)
+                self._registry.report_failure(replica, code, said, self._clock(), answered=call.path)
             elif replica.failures and call.status < 400:
                 self._registry.report_success(replica, self._clock())
         except UpstreamError as error:

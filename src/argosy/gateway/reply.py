@@ -1,4 +1,4 @@
-"""What a request's answer goes through: wire's RequestCycle, or what stands before it (comments.py)."""
+"""What a request's answer goes through: wire's RequestCycle, or what stands before or instead of it."""
 
 from __future__ import annotations
 
@@ -16,3 +16,28 @@ class Reply(Protocol):
 
     def end(self, data: bytes = b"") -> None: ...
     async def writable(self) -> None: ...
+
+
+class KeptReply:
+    """An answer that another request of ours waits for, kept in memory. A Reply."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.lines = b""
+        self.body = b""
+
+    def answer(self, status: int, lines: bytes, body: bytes) -> None:
+        self.status, self.lines, self.body = status, lines, body
+
+    def begin(self, status: int, lines: bytes, length: int | None = None) -> None:
+        self.status, self.lines = status, lines
+
+    def write(self, data: bytes) -> bool:
+        self.body += data
+        return True
+
+    def end(self, data: bytes = b"") -> None:
+        self.body += data
+
+    async def writable(self) -> None:
+        pass

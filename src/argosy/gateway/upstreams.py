@@ -48,12 +48,15 @@ class Upstream:
         started: Callable[[Exchange], object] | None = None,
         *,
         may_resend: bool = True,
+        more: bytes = b"",
     ) -> Coroutine[Any, Any, Exchange]:
-        """Sends a request to an endpoint and waits for its answer's head; errors as Pool.exchange raises them."""
+        """Sends a request to an endpoint and waits for its answer's head; errors as Pool.exchange raises them.
+
+        `more`: further header lines."""
         head = self._heads.get(path)
         if head is None:
             head = self._heads[path] = self._head("POST", path) + b"content-type: application/json\r\nx-request-id: "
-        head = b"%b%b\r\ncontent-length: %d\r\n\r\n" % (head, request_id, len(body))
+        head = b"%b%b\r\n%bcontent-length: %d\r\n\r\n" % (head, request_id, more, len(body))
         return self.pool.exchange(head, body, connect_seconds, started, may_resend=may_resend)
 
     async def get(self, path: str, connect_seconds: float) -> Exchange:

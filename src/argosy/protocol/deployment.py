@@ -41,6 +41,7 @@ class DeploymentRecord(msgspec.Struct, frozen=True, kw_only=True):
     stopped: bool = False  # by `argosy stop`: requests are refused at once
     created: int = 0  # Unix seconds, for /v1/models
     shaping: Shaping | None = None  # None: requests stay as they are
+    embedding_batch: int | None = None  # inputs of an embeddings request that go out at once; None: its engine's
 
 
 class RemoteRecord(msgspec.Struct, frozen=True, kw_only=True):

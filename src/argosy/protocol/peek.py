@@ -227,6 +227,12 @@ class EmbeddingPeek(Peek, frozen=True):
     encoding_format: Literal["float", "base64"] | None = None
     dimensions: Positive | None = None
 
+    @property
+    def count(self) -> int:
+        """How many vectors are asked for: a list of tokens is one text."""
+        given = self.input
+        return len(given) if isinstance(given, list) and not isinstance(given[0], int) else 1
+
     def check(self) -> None:
         if isinstance(self.input, list):
             _check_one_kind("input", self.input)
@@ -235,12 +241,53 @@ class EmbeddingPeek(Peek, frozen=True):
         return ("dimensions",) if self.dimensions is not None else ()
 
 
+class ToolChoice(Part, frozen=True):
+    """Of Responses and Messages: `mode` is that of a choice among allowed_tools."""
+
+    type: str | None = None
+    mode: str | None = None
+
+    @property
+    def forces(self) -> bool:
+        """Whether the model must call."""
+        return self.mode == "required" if self.type == "allowed_tools" else self.type not in ("auto", "none")
+
+
+class Format(Part, frozen=True):
+    type: str | None = None
+
+
+class OutputSettings(Part, frozen=True):
+    format: Format | None = None
+
+    @property
+    def binds(self) -> bool:
+        """Whether the answer is to have a certain form."""
+        return self.format is not None and self.format.type != "text"
+
+
 class ResponsesPeek(Peek, frozen=True):
     input: str | Annotated[list[Part], Meta(min_length=1)] | None = None
     instructions: str | None = None
     max_output_tokens: Bound = UNSET
     temperature: Temperature | None = None
     top_p: Share | None = None
+    tool_choice: str | ToolChoice | None = None
+    text: OutputSettings | None = None
+    background: bool | None = None
+    conversation: str | Part | None = None
+    prompt: Part | None = None
+
+    def special(self) -> tuple[str, ...]:
+        choice = self.tool_choice
+        asked = {
+            "tool_choice: forced": choice.forces if isinstance(choice, ToolChoice) else choice == "required",
+            "text.format": self.text is not None and self.text.binds,
+            "background": bool(self.background),
+            "conversation": self.conversation is not None,
+            "prompt": self.prompt is not None,
+        }
+        return tuple(field for field, truly in asked.items() if truly)
 
 
 class MessagesPeek(Peek, frozen=True):
@@ -249,6 +296,17 @@ class MessagesPeek(Peek, frozen=True):
     max_tokens: Bound = UNSET
     temperature: Temperature | None = None
     top_p: Share | None = None
+    tool_choice: ToolChoice | None = None
+    output_config: OutputSettings | None = None
+    mcp_servers: list[Part] | None = None
+
+    def special(self) -> tuple[str, ...]:
+        asked = {
+            "tool_choice: forced": self.tool_choice is not None and self.tool_choice.forces,
+            "output_config.format": self.output_config is not None and self.output_config.binds,
+            "mcp_servers": bool(self.mcp_servers),
+        }
+        return tuple(field for field, truly in asked.items() if truly)
 
 
 class CountTokensPeek(Peek, frozen=True):

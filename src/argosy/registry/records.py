@@ -32,6 +32,8 @@ class Replica:
     aliases: tuple[str, ...] = ()  # that it brought along, started by hand
     ejections: int = 0
     failures: int = 0  # requests in a row that tell of bad health
+    doubted: str = ""  # the path of the latest of them that it answered in its own words
+    trusted_until: float = 0.0  # a question has been answered
     relapses: int = 0  # ejections since it last did well
     trial_until: float = 0.0  # it has come back, and nothing has succeeded yet
     serving_since: float = 0.0

@@ -129,7 +129,8 @@ class Registry:
         elif (status.epoch, status.address) != (replica.status.epoch, replica.status.address):
             self._absolve(replica)
             replica.unproven = status.by_hand
-            replica.failures = replica.relapses = 0
+            self._forgive(replica)
+            replica.trusted_until = 0.0
             replica.serving_since = now
         before, served = replica.status, replica.serving
         replica.status, replica.seq, replica.heard_at = status, heartbeat.seq, now
@@ -174,10 +175,13 @@ class Registry:
                 self.on_change(deployment)
         return True
 
-    def report_probe(self, replica: Replica, fault: str | None, now: float, *, for_good: bool = False) -> None:
+    def report_probe(
+        self, replica: Replica, fault: str | None, now: float, *, for_good: bool = False, answered: bool = False
+    ) -> None:
         """What a probe found: None is well. A remote replica's state follows it; an ejected one comes back by it.
 
-        `for_good`: no later probe will find anything else.
+        `for_good`: no later probe will find anything else. `answered`: it did what requests ask for, so that what they
+        failed by was their own.
         """
         if self.replicas.get(replica.id) is not replica:
             return
@@ -195,8 +199,11 @@ class Registry:
             replica.unproven, replica.fault = fault is not None, fault or ""
         elif fault is None and replica.ejected:
             self._absolve(replica)
-            if self._has_others(replica):
+            if self._has_others(replica) and not answered:
                 replica.trial_until = now + health.TRIAL_SECONDS
+        if fault is None and answered:
+            self._forgive(replica)
+            replica.trusted_until = now + health.TRUSTED_SECONDS
         self._weigh(replica, now, served=served)
         deployment = self.deployments[replica.deployment]
         self._refresh(deployment, now)
@@ -209,14 +216,18 @@ class Registry:
             replica.failures += 1
             self._eject(replica, fault, now, failing=False)
 
-    def report_failure(self, replica: Replica, code: str, fault: str, now: float) -> None:
-        """It failed a request. One that does so again and again is ejected, where there are others."""
+    def report_failure(self, replica: Replica, code: str, fault: str, now: float, *, answered: str = "") -> None:
+        """It failed a request. One that does so again and again is ejected, where there are others.
+
+        `answered`: the path of one that it answered in its own words."""
         replica.errors[code] = replica.errors.get(code, 0) + 1
         if code not in health.TELLING or self.replicas.get(replica.id) is not replica:
             return
         replica.failures += 1
+        replica.doubted = answered or replica.doubted
+        trusted = bool(answered) and now < replica.trusted_until
         on_trial, others = replica.trial_until > 0, self._has_others(replica)
-        if not replica.ejected and health.is_out(replica.failures, on_trial=on_trial, others=others):
+        if not replica.ejected and health.is_out(replica.failures, on_trial=on_trial, others=others, trusted=trusted):
             told = f"{replica.failures} requests failed in a row, the last one: {fault}"
             self._eject(replica, told, now, failing=True)
 
@@ -228,7 +239,7 @@ class Registry:
             return
         served = replica.serving
         self._absolve(replica)
-        replica.failures = replica.relapses = 0
+        self._forgive(replica)
         self._weigh(replica, now, served=served)
         self._refresh(deployment, now)
         self.on_change(deployment)  # it may take more than before
@@ -274,6 +285,10 @@ class Registry:
     def _absolve(self, replica: Replica) -> None:
         replica.ejected = replica.failing = False
         replica.fault, replica.trial_until = "", 0.0
+
+    def _forgive(self, replica: Replica) -> None:
+        replica.failures = replica.relapses = 0
+        replica.doubted = ""
 
     def _weigh(self, replica: Replica, now: float, *, served: bool) -> None:
         """What it may be given. `served`: it could serve before whatever has changed now."""

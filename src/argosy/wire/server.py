@@ -46,7 +46,8 @@ class HttpProtocol(asyncio.Protocol):
     """One connection. Requests on it are answered one after another, in their order.
 
     The application may have `hot`: handlers of POST requests by their path, each a coroutine function that takes a
-    RequestCycle and is driven (driven.py). All else gets ASGI's calls, in a task.
+    RequestCycle and is driven (driven.py); and `also_hot`, which is asked for the handler of any other path. All else
+    gets ASGI's calls, in a task.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class HttpProtocol(asyncio.Protocol):
         self.loop = _loop or asyncio.get_running_loop()
         self._app = config.loaded_app
         self._hot: Mapping[str, Handler] = getattr(self._app, "hot", {})
+        self._also_hot: Callable[[str], Handler | None] = getattr(self._app, "also_hot", _nothing)
         self.state = server_state
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpRequestParser(self)
@@ -296,7 +298,10 @@ class HttpProtocol(asyncio.Protocol):
 
     def _start(self, cycle: RequestCycle) -> None:
         self.state.total_requests += 1
-        handler = self._hot.get(cycle.head.path) if cycle.head.method == "POST" else None
+        handler = None
+        if cycle.head.method == "POST":
+            path = cycle.head.path
+            handler = self._hot.get(path) or self._also_hot(path)
         if handler is not None:
             driven = cycle.task = Driven(handler(cycle), functools.partial(self._over, cycle))
             self.state.tasks.add(driven)  # type: ignore[arg-type]  # uvicorn counts and cancels what is there
@@ -392,6 +397,10 @@ class HttpProtocol(asyncio.Protocol):
             self._close()
         else:
             self._timer = self.loop.call_later(LOOK_SECONDS, self._look_at_the_time)
+
+
+def _nothing(_: str) -> None:
+    return None
 
 
 def _envelope(message: str, kind: str) -> bytes:

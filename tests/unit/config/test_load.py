@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -315,3 +317,27 @@ def test_a_dot_and_digits_are_a_name_where_no_replica_has_it(environment: Enviro
         file="sent",
     )
     assert list(fleet.deployments) == ["qwen2", "qwen2.5", "b.c"]
+
+
+def test_telemetry_without_its_extra_is_a_fault_that_names_it(tmp_path: Path) -> None:
+    (tmp_path / "demo.yaml").write_text("gateway: {telemetry: otlp}")
+    program = """
+import sys
+class Without:
+    def find_spec(self, name, path, target=None):
+        if name.startswith("opentelemetry"):
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Without())
+from argosy.cli import main
+sys.exit(main())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, "check", "demo.yaml"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "gateway.telemetry: otlp needs OpenTelemetry, which" in done.stderr
+    assert "pip install 'argosy[otel]' (line 1)" in done.stderr
+
+
+def test_telemetry_is_a_word_that_is_known(faults: Faults) -> None:
+    assert faults("gateway: {telemetry: jaeger}") == ["gateway.telemetry: 'jaeger' is none of otlp (line 1)"]

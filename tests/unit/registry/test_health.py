@@ -4,6 +4,7 @@ import pytest
 
 from argosy.protocol.admin import FleetTable
 from argosy.protocol.deployment import DeploymentRecord, RemoteRecord
+from argosy.protocol.endpoints import CHAT
 from argosy.registry import health
 from argosy.registry.records import Replica
 from argosy.registry.registry import Registry
@@ -41,15 +42,15 @@ class Stage:
     def routable(self) -> list[str]:
         return [replica.id for replica in self.registry.deployments["m"].routable]
 
-    def fail(self, times: int = 1, *, index: int = 0, code: str = DIED) -> None:
+    def fail(self, times: int = 1, *, index: int = 0, code: str = DIED, answered: str = "") -> None:
         for _ in range(times):
-            self.registry.report_failure(self.replica(index), code, "it broke off", self.now)
+            self.registry.report_failure(self.replica(index), code, "it broke off", self.now, answered=answered)
 
     def succeed(self, index: int = 0) -> None:
         self.registry.report_success(self.replica(index), self.now)
 
-    def probe(self, fault: str | None = None, *, index: int = 0) -> None:
-        self.registry.report_probe(self.replica(index), fault, self.now)
+    def probe(self, fault: str | None = None, *, index: int = 0, answered: bool = False) -> None:
+        self.registry.report_probe(self.replica(index), fault, self.now, answered=answered)
 
 
 # the rules
@@ -185,6 +186,40 @@ def test_who_comes_back_is_on_trial_until_one_request_has_succeeded() -> None:
     assert (stage.routable, stage.replica().capacity) == (["m.0", "m.1"], 1)
     stage.succeed()
     assert stage.replica().capacity == 4
+
+
+def test_who_answers_a_question_is_back_at_once_without_a_trial() -> None:
+    stage = Stage()
+    stage.fail(health.FAILURES_TO_EJECT, code="engine_error", answered=CHAT)
+    assert stage.routable == ["m.1"]
+    stage.probe(answered=True)
+    assert stage.routable == ["m.0", "m.1"]
+    replica = stage.replica()
+    assert (replica.trial_until, replica.failures, replica.relapses, replica.doubted) == (0, 0, 0, "")
+    assert replica.capacity == 4
+
+
+def test_who_has_answered_a_question_is_only_asked_again_when_it_fails_in_its_own_words() -> None:
+    stage = Stage()
+    stage.fail(health.FAILURES_TO_EJECT, code="engine_error", answered=CHAT)
+    stage.probe(answered=True)
+    stage.fail(100, code="engine_error", answered=CHAT)
+    assert stage.routable == ["m.0", "m.1"]
+    assert stage.replica().failures >= health.FAILURES_TO_PROBE
+    stage.probe("'Hi' was answered 500")
+    assert stage.routable == ["m.1"]
+
+
+def test_trust_is_for_a_while_and_for_words_of_its_own_alone() -> None:
+    stage = Stage()
+    stage.fail(2, code="engine_error", answered=CHAT)
+    stage.probe(answered=True)
+    stage.fail(health.FAILURES_TO_EJECT)
+    assert stage.routable == ["m.1"]
+    stage.probe(answered=True)
+    stage.wait(health.TRUSTED_SECONDS)
+    stage.fail(health.FAILURES_TO_EJECT, code="engine_error", answered=CHAT)
+    assert stage.routable == ["m.1"]
 
 
 def test_one_failure_on_trial_ejects_again_and_counts_as_a_relapse() -> None:

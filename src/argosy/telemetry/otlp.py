@@ -1,0 +1,66 @@
+"""OpenTelemetry's SDK: where spans and metrics leave this process, by OTLP over HTTP, in threads of the SDK's own.
+
+Where to, how often and how much is the SDK's affair, which reads its own environment variables (OTEL_EXPORTER_OTLP_…,
+OTEL_TRACES_SAMPLER, …). Imported by app.py alone, and only where it is switched on: the SDK is an extra.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.metrics import Meter
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import Sampler
+
+from argosy import __version__
+from argosy.telemetry.logging import EventLog
+
+SCOPE = "argosy"  # of instrumentation: whose spans and metrics these are
+CLOSE_SECONDS = 3.0  # for the last spans and metrics, when the process ends
+_PROTOCOL = "OTEL_EXPORTER_OTLP_PROTOCOL"
+_log = EventLog("telemetry")
+
+
+class Otlp:
+    """`spans` and `meter`: None where OTEL_TRACES_EXPORTER or OTEL_METRICS_EXPORTER says `none`."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self.resource = _resource(variables)
+        provider = TracerProvider(resource=self.resource, shutdown_on_exit=False)
+        self.sampler: Sampler = provider.sampler  # as OTEL_TRACES_SAMPLER wants it
+        self.spans: SpanProcessor | None = None
+        self.meter: Meter | None = None
+        self._meters: MeterProvider | None = None
+        if (wanted := variables.get(_PROTOCOL, "")) not in ("", "http/protobuf"):
+            _log.warning("telemetry.other_protocol", variable=_PROTOCOL, wanted=wanted, spoken="http/protobuf")
+        if variables.get("OTEL_SDK_DISABLED", "").lower() == "true":
+            return
+        if variables.get("OTEL_TRACES_EXPORTER") != "none":
+            self.spans = BatchSpanProcessor(OTLPSpanExporter())
+        if variables.get("OTEL_METRICS_EXPORTER") != "none":
+            reader = PeriodicExportingMetricReader(OTLPMetricExporter())
+            self._meters = MeterProvider([reader], resource=self.resource, shutdown_on_exit=False)
+            self.meter = self._meters.get_meter(SCOPE, __version__)
+
+    def close(self) -> None:
+        """Sends what is still here. A collector that does not answer holds nobody up: the threads end with us."""
+        closing = [threading.Thread(target=each.shutdown, daemon=True) for each in (self.spans, self._meters) if each]
+        for thread in closing:
+            thread.start()
+        for thread in closing:
+            thread.join(CLOSE_SECONDS)
+
+
+def _resource(variables: Mapping[str, str]) -> Resource:
+    told = {"service.version": __version__}
+    # What is told here would win over the environment.
+    if not variables.get("OTEL_SERVICE_NAME") and "service.name=" not in variables.get("OTEL_RESOURCE_ATTRIBUTES", ""):
+        told["service.name"] = "argosy"
+    return Resource.create(told)
