@@ -94,7 +94,7 @@ class Page:
         return [len(hashes) for hashes in re.findall(r"^(#+) ", self.prose, re.MULTILINE)]
 
     def links(self) -> list[str]:
-        """Where they lead, without the language: guide/x.zh.md is guide/x.md, x.zh.png is x.png. Those between the two are left out."""
+        """Where they lead, without the language: x.zh.md is x.md, x.zh.png x.png. Those between the two are left out."""
         found = []
         for target in re.findall(r"\]\(([^)\s]+)\)", self.prose):
             page, _, _ = target.replace(".zh.", ".").replace("README.zh-CN.md", "README.md").partition("#")
