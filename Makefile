@@ -22,7 +22,7 @@ up: $(VENV)/.for-use  ## serve the demonstration model twice on 127.0.0.1:8000; 
 test: setup  ## every test, with real processes and the real model
 	@exec $(BIN)/pytest
 
-test-clients: $(VENV)-clients/.for-clients  ## the standard tests of LangChain against the door, with a real model (491 MB, fetched once)
+test-clients: $(VENV)-clients/.for-clients  ## other people's clients against the door, with a real model (491 MB, fetched once)
 	@exec $(VENV)-clients/bin/pytest tests/clients -W default -o asyncio_default_test_loop_scope=session
 
 web: web/node_modules/.for-work  ## build the page from web/ (npm) into src/argosy/web/dist
@@ -73,9 +73,10 @@ web/node_modules/.for-work: web/package-lock.json
 	@touch $@
 
 $(VENV)-clients/.for-clients: pyproject.toml
-	@echo 'Installing Argosy, llama.cpp and LangChain into $(VENV)-clients …'
+	@echo 'Installing Argosy, llama.cpp and the clients into $(VENV)-clients …'
 	@$(MAKE) --no-print-directory VENV=$(VENV)-clients $(VENV)-clients/bin/pip
 	@$(VENV)-clients/bin/pip install --quiet --disable-pip-version-check --editable '.[llamacpp,clients]'
+	@PATH="$(CURDIR)/$(VENV)-clients/bin:$$PATH" npm install --silent --no-audit --no-fund --prefix $(VENV)-clients openai@7
 	@touch $@
 
 $(BIN)/pip:

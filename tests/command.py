@@ -132,8 +132,11 @@ class Argosy:
         return [who for who in found if who.alive]
 
     def end(self) -> None:
-        """Kills what a failed test left behind."""
-        for who in self.everything():
+        """Kills what a failed test left behind: controllers first, or they would start another gateway meanwhile."""
+        records = (read_json(folder.controller, ProcessRecord) for folder in Home(self.home).fleets())
+        controllers = [record.identity for record in records if record is not None]
+        everything = self.everything()
+        for who in [*controllers, *everything]:
             who.send_signal(signal.SIGKILL)
         assert not wait_gone(self.everything(), 5)
 

@@ -6,6 +6,7 @@ Before every block of a language in RUNNABLE stands `<!-- test: … -->`:
     attached        the same for one command that stays: it runs until the end of its page
     file NAME       the block is that file; a fleet file is checked
     python          a client's program: it is run
+    client NAME     for a client that only `make test-clients` installs: tests/clients/test_guide.py runs it
     skip REASON     cannot be run here
 
 A page with commands for a fleet that it does not bring up itself says `<!-- test fleet: NAME DEPLOYMENT … -->` near
@@ -20,8 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-RUNNABLE = frozenset({"bash", "console", "dockerfile", "ini", "python", "sh", "shell", "yaml"})
-KINDS = frozenset({"run", "attached", "file", "python", "skip"})
+RUNNABLE = frozenset({"bash", "console", "dockerfile", "ini", "javascript", "python", "sh", "shell", "yaml"})
+KINDS = frozenset({"run", "attached", "file", "python", "client", "skip"})
 
 _FENCE = re.compile(r"^```(?P<language>\w*)[^\n]*\n(?P<text>.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL)
 _MARK = re.compile(r"<!-- test: (?P<kind>\w+)(?: (?P<rest>[^\n]*?))? -->\n\Z")
@@ -94,7 +95,7 @@ class Page:
         return [len(hashes) for hashes in re.findall(r"^(#+) ", self.prose, re.MULTILINE)]
 
     def links(self) -> list[str]:
-        """Where they lead, without the language: x.zh.md is x.md, x.zh.png x.png. Those between the two are left out."""
+        """Where they lead, without the language: x.zh.md is x.md, as x.zh.png. Those between the two are left out."""
         found = []
         for target in re.findall(r"\]\(([^)\s]+)\)", self.prose):
             page, _, _ = target.replace(".zh.", ".").replace("README.zh-CN.md", "README.md").partition("#")

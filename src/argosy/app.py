@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import random
+import shutil
 import signal
 import socket
 import sys
@@ -25,9 +26,11 @@ from argosy.state import FleetFolder
 
 if TYPE_CHECKING:
     from argosy.config.schema import Fleet
+    from argosy.fleet.controller import Controller
     from argosy.gateway.app import Gateway
     from argosy.gateway.call import Call, Visit
     from argosy.gateway.keys import ClientKeys
+    from argosy.processes.identity import ProcessIdentity
     from argosy.telemetry.logging import LogFormat
     from argosy.telemetry.otlp import Otlp
 
@@ -165,7 +168,6 @@ def compose_gateway(
     registry.apply_table(settings.table, clock())
     dispatcher = Dispatcher(registry, clock=clock, draw=draw)
     upstreams = Upstreams(secrets.join_token, variables)
-    client = Client()
     relay = Relay(
         registry,
         dispatcher,
@@ -187,6 +189,7 @@ def compose_gateway(
         trace=trace,
     )
     callers = Callers(gatekeeper, addresses)
+    client = Client()
     return Gateway(
         registry=registry,
         surface=surface,
@@ -202,9 +205,7 @@ def compose_gateway(
             on_table=on_table,
             rates=rates,
         ),
-        token_check=TokenCheck(
-            registry, relay, upstreams, clock, settings.max_body_bytes, callers=callers, unknown=surface.unknown
-        ),
+        token_check=TokenCheck(registry, relay, upstreams, clock, callers=callers, unknown=surface.unknown),
         metrics=MetricsSurface(
             registry=registry, dispatcher=dispatcher, ledger=ledger, requests=requests, gatekeeper=gatekeeper
         ),
@@ -347,17 +348,23 @@ def run_controller(folder: FleetFolder, environment: Environment) -> int:
     """Keeps a fleet as it is wanted, until it is taken down. Returns the exit code.
 
     Wants what `request.json` asks for, else what an earlier controller wanted. Raises InputError when there is neither,
-    or when the fleet has a controller already.
+    or when the fleet has a controller already. A fleet with an owner goes with it, and its folder too.
     """
     from argosy.fleet.lock import only_controller  # noqa: PLC0415
+    from argosy.processes.identity import ProcessIdentity  # noqa: PLC0415
+    from argosy.state import read_json  # noqa: PLC0415
     from argosy.telemetry import logging  # noqa: PLC0415
 
     logging.configure()
+    owner = read_json(folder.owner, ProcessIdentity)
     with only_controller(folder):
-        return asyncio.run(_control(folder, environment))
+        code = asyncio.run(_control(folder, environment, owner))
+        if owner is not None:
+            shutil.rmtree(folder.root, ignore_errors=True)
+    return code
 
 
-async def _control(folder: FleetFolder, environment: Environment) -> int:
+async def _control(folder: FleetFolder, environment: Environment, owner: ProcessIdentity | None) -> int:
     from argosy.fleet.api import FleetListener, controller_app  # noqa: PLC0415
     from argosy.fleet.controller import Controller  # noqa: PLC0415
     from argosy.fleet.gateway_process import GatewayProcess  # noqa: PLC0415
@@ -418,14 +425,25 @@ async def _control(folder: FleetFolder, environment: Environment) -> int:
         # A controller whose surface is gone hears nobody any more: it ends, its trace in the log; what runs keeps on.
         async with asyncio.TaskGroup() as together:
             together.create_task(listener.serve_app(surface))
-            rotating = together.create_task(RotatingLog(folder.log("controller")).keep_small())
+            beside = [together.create_task(RotatingLog(folder.log("controller")).keep_small())]
+            if owner is not None:
+                beside.append(together.create_task(_end_with(owner, controller)))
             await controller.run()
             listener.should_exit = True
-            rotating.cancel()
+            for task in beside:
+                task.cancel()
     finally:
         await client.close()
         folder.controller.unlink(missing_ok=True)
     return 0
+
+
+async def _end_with(owner: ProcessIdentity, controller: Controller) -> None:
+    """A fleet that one command started for itself: however that ended, nobody is left who waits for an answer."""
+    from argosy.fleet.exits import wait_exit  # noqa: PLC0415
+
+    await wait_exit(owner)
+    controller.down(now=True)
 
 
 def run_worker(spec_path: Path, environment: Environment, *, log: Path | None = None) -> int:

@@ -3,7 +3,8 @@
     ArgosyError                         exit code 1 when it ends a command
     ├── InputError                      what the user gave is wrong: exit code 2, nothing was started
     │   ├── FleetFileError              every fault of a fleet file at once, each with its path
-    │   └── SourceError                 a source of weights that cannot be had
+    │   ├── SourceError                 a source of weights that cannot be had
+    │   └── CommandError                what was typed in a chat: told there, and the chat goes on
     ├── NotRunningError                 the command needs a fleet and none runs: exit code 3
     ├── EngineError                     an engine could not start or stopped
     └── RequestError                    ends one request at the door with an HTTP status
@@ -68,6 +69,10 @@ class SourceError(InputError):
     def __init__(self, message: str, *, permanent: bool = False) -> None:
         super().__init__(message)
         self.permanent = permanent
+
+
+class CommandError(InputError):
+    """What was typed in a chat is no command, or none that fits now."""
 
 
 class NotRunningError(ArgosyError):

@@ -4,6 +4,7 @@
       request.json          DesiredState for a controller that is about to start          (argosy up)
       fleet.json            DesiredState: the fleet, what is stopped, its revision         (controller)
       controller.json       ProcessRecord of the controller        controller.lock        (controller)
+      owner.json            ProcessIdentity of the command that this fleet is for; it ends with it   (argosy chat)
       gateway.json          ProcessRecord of the gateway                                  (gateway)
       gateway.new.json      ProcessRecord of a gateway that starts and has not written its own yet    (controller)
       gateway.old.json      list[ProcessRecord]: gateways that another one replaces       (controller)
@@ -13,6 +14,7 @@
       logs/NAME.log         of controller, gateway and every replica; NAME is percent-quoted
       replicas/ID/          spec.json process.json (controller) · status.json engine.json address chat_template.jinja
                             (worker)
+    chat_history            what was typed in chats                                        (argosy chat)
     memory/                 FLEET@REPLICA.json: what its engine needs at least; lock           (worker)
 
 No decisions here: paths, atomic writes, secrets.
@@ -147,6 +149,11 @@ class FleetFolder:
         return self.root / "controller.lock"
 
     @property
+    def owner(self) -> Path:
+        """ProcessIdentity, where the fleet is for one command alone"""
+        return self.root / "owner.json"
+
+    @property
     def gateway(self) -> Path:
         return self.root / "gateway.json"
 
@@ -228,6 +235,10 @@ class Home:
 
     def fleet(self, name: str) -> FleetFolder:
         return FleetFolder(self.root / "fleets" / quoted(name))
+
+    @property
+    def chat_history(self) -> Path:
+        return self.root / "chat_history"
 
     def fleets(self) -> Iterator[FleetFolder]:
         with contextlib.suppress(FileNotFoundError):

@@ -29,7 +29,7 @@ _SECONDS = 40
 _ENDS = (0, 130, -signal.SIGINT)  # of what gets a Ctrl-C; make dies of the signal itself
 _ASSIGNMENT = re.compile(r"(?:export )?([A-Z_]+)=(.*)")
 _ONLY_THE_FIRST_TIME = re.compile(r"^Installing |  (downloading|waiting for another process) ")
-PAGES = [page for page in english() if any(block.kind not in ("", "skip") for block in page.blocks())]
+PAGES = [page for page in english() if any(block.kind not in ("", "client", "skip") for block in page.blocks())]
 
 
 class Session:

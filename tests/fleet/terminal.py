@@ -1,7 +1,8 @@
-"""A command in a terminal of its own, as a person sees it: by the standard library's pseudo-terminals."""
+"""A command in a terminal of its own, as a person sees it: a pseudo-terminal, and pyte for what its screen shows."""
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import fcntl
 import os
@@ -12,7 +13,9 @@ import struct
 import subprocess
 import termios
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+
+import pyte
 
 from command import Argosy
 
@@ -20,10 +23,33 @@ from command import Argosy
 class Terminal:
     """`seen`: everything that was written to it so far."""
 
-    def __init__(self, handle: int, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, handle: int, process: subprocess.Popen[bytes], *, columns: int, lines: int) -> None:
         self._handle = handle
         self.process = process
         self.seen = ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._screen = pyte.HistoryScreen(columns, lines, history=10_000, ratio=1.0)
+        self._screen.write_process_input = self.press  # it answers when it is asked where the cursor is
+        self._stream = pyte.Stream(self._screen)
+
+    @property
+    def screen(self) -> list[str]:
+        """The lines that are shown now, without those that are empty at the end."""
+        lines = [line.rstrip() for line in self._screen.display]
+        while lines and not lines[-1]:
+            lines.pop()
+        return lines
+
+    @property
+    def scrolled(self) -> list[str]:
+        """All lines, with those that have left the screen at its top."""
+        above = self._screen.history.top
+        width = self._screen.columns
+        return ["".join(line[at].data for at in range(width)).rstrip() for line in above] + self.screen
+
+    def resize(self, columns: int, lines: int) -> None:
+        fcntl.ioctl(self._handle, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+        self._screen.resize(lines, columns)
 
     def press(self, keys: str) -> None:
         os.write(self._handle, keys.encode())
@@ -34,6 +60,16 @@ class Terminal:
         deadline = time.monotonic() + seconds
         while text not in self.seen:
             self._read(deadline, f"{text!r} in {self.seen[-500:]!r}")
+
+    def stands(self, look: Callable[[list[str]], bool], what: str, seconds: float = 15.0) -> None:
+        """Until the lines of the screen are so."""
+        deadline = time.monotonic() + seconds
+        while not look(self.screen):
+            self._read(deadline, "\n".join([f"{what} on a screen of", *self.screen]))
+
+    def prompts(self, seconds: float = 15.0) -> None:
+        """Until the last line of the screen is an empty prompt."""
+        self.stands(lambda lines: bool(lines) and lines[-1] == ">", "a prompt", seconds)
 
     def ends(self, seconds: float = 15.0) -> int:
         """Reads to the end; the exit code."""
@@ -49,7 +85,9 @@ class Terminal:
             data = os.read(self._handle, 65536)
         except OSError:  # Linux: the other side is closed
             return False
-        self.seen += data.decode(errors="replace")
+        text = self._decoder.decode(data)
+        self.seen += text
+        self._stream.feed(text)
         return bool(data)
 
 
@@ -70,7 +108,7 @@ def terminal(argosy: Argosy, *words: str, columns: int = 120, lines: int = 30) -
     )
     os.close(theirs)
     try:
-        yield Terminal(ours, process)
+        yield Terminal(ours, process, columns=columns, lines=lines)
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGKILL)

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 from live import SCRIPTED
 
-from argosy.protocol import endpoints
+from argosy.gateway.old_paths import OLD_CHAT
+from argosy.protocol import endpoints, token_check
 from engines import CHAT as CHAT_ANSWER
 from engines import DONE, LAST_CHUNK, STREAM_HEAD, UNSIZED_HEAD, chunk, delta, event, head
 
@@ -57,14 +58,24 @@ RIGHT: dict[str, dict[str, Any]] = {
         "logprobs": 1, "best_of": 2, "stream_options": {"include_usage": False}, "temperature": 1,
     },
     endpoints.EMBEDDINGS: {"input": ["a", "b"], "encoding_format": "base64", "dimensions": 4},
-    endpoints.RESPONSES: {"input": "x", "instructions": "y", "max_output_tokens": 5, "temperature": 1, "stream": True},
-    endpoints.MESSAGES: {"messages": _MESSAGES[1:], "system": "s", "max_tokens": 5, "top_p": 1, "stream": True},
+    endpoints.RESPONSES: {
+        "input": "x", "instructions": "y", "max_output_tokens": 5, "temperature": 1, "stream": True,
+        "tool_choice": {"type": "allowed_tools", "mode": "auto"}, "text": {"format": {"type": "text"}},
+        "background": False, "conversation": "c", "prompt": {"id": "p"},
+    },
+    endpoints.MESSAGES: {
+        "messages": _MESSAGES[1:], "system": "s", "max_tokens": 5, "top_p": 1, "stream": True,
+        "tool_choice": {"type": "auto"}, "output_config": {"format": None}, "mcp_servers": [],
+    },
     endpoints.COUNT_TOKENS: {"messages": _MESSAGES[1:]},
     endpoints.RERANK: {"query": "q", "documents": ["a", {"text": "b"}]},
     endpoints.TOKENIZE: {"content": "x"},
     endpoints.DETOKENIZE: {"tokens": [1, 2]},
+    "/v1/engines/parted/embeddings": {"input": [[1, 2], [3]], "encoding_format": "float"},
+    OLD_CHAT: {"messages": _MESSAGES, "stream": True, "max_tokens": 5, "repetition_penalty": 1.1},
+    token_check.PATH: {"prompts": [{"model": "good", "prompt": "a b", "max_tokens": 5}] * 2},
 }  # fmt: skip
-_NEEDED = {"messages", "prompt", "input", "query", "documents", "tokens"}
+_NEEDED = {"messages", "prompt", "input", "query", "documents", "tokens", "prompts"}
 
 
 @st.composite

@@ -35,6 +35,7 @@ from argosy.protocol.deployment import DeploymentRecord, Timeouts
 from argosy.protocol.endpoints import CHAT
 from argosy.protocol.traits import EngineTraits
 from argosy.wire.client import Client
+from argosy.wire.server import IDLE_SECONDS
 from command import Argosy
 from engines import FakeEngine, Stage
 from voices import WorkerVoice
@@ -52,6 +53,7 @@ SCRIPTED: Mapping[str, Mapping[str, Any]] = {
     "loose": {"traits": EngineTraits(loose_ends=True)},
     "renamed": {"upstream_model": "another"},
     "single": {"concurrency": 1},
+    "parted": {"traits": EngineTraits(most_inputs=1)},
 }
 FAULTS = re.compile(r"Traceback|fault in Argosy|Fatal error|Exception in callback|never retrieved|never awaited")
 
@@ -65,6 +67,7 @@ class LiveDoor:
         self._stack = ExitStack()
         self.loop = asyncio.new_event_loop()
         self._log_read = 0
+        self._asked_at = time.monotonic()
         self.engines: dict[str, FakeEngine] = {}
         self._voices: list[WorkerVoice] = []
 
@@ -233,7 +236,11 @@ class LiveDoor:
     def ask(
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> tuple[int, bytes]:
-        """On a connection of our own that is kept."""
+        """On a connection of our own that is kept, but not for as long as the door keeps an idle one."""
+        now = time.monotonic()
+        if now - self._asked_at > IDLE_SECONDS / 2:
+            self._watch.close()  # the next request opens it again
+        self._asked_at = now
         self._watch.request(method, path, body, headers or {})
         answer = self._watch.getresponse()
         return answer.status, answer.read()

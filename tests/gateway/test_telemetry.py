@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import time
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -11,7 +13,7 @@ from door import Door
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from argosy.protocol.endpoints import EMBEDDINGS
-from argosy.telemetry.otlp import Otlp
+from argosy.telemetry.otlp import CLOSE_SECONDS, Otlp
 from engines import FakeEngine, answer, chat_stream, silent_after
 from waiting import eventually
 
@@ -136,3 +138,22 @@ async def test_without_telemetry_an_engine_is_told_the_clients_own_place() -> No
     first, *others = [asked.headers for asked in engine.asked]
     assert {name: first[name] for name in TRACED} == TRACED
     assert not any("traceparent" in headers for headers in others)
+
+
+async def test_a_collector_that_does_not_answer_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections, and says nothing
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        otlp = Otlp({})
+        async with Door(otlp=otlp) as door, FakeEngine() as engine:
+            await door.join(engine)
+            assert (await door.chat()).status == 200
+            began = time.monotonic()
+            await asyncio.to_thread(otlp.close)
+            assert time.monotonic() - began < CLOSE_SECONDS + 1
+
+
+async def test_what_the_environment_leaves_out_is_left_out() -> None:
+    assert Otlp({"OTEL_SDK_DISABLED": "true"}).meter is None
+    otlp = Otlp({"OTEL_METRICS_EXPORTER": "none"})
+    assert otlp.meter is None and otlp.spans is not None
+    otlp.close()

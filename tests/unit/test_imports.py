@@ -26,9 +26,10 @@ ARROWS = {
     "gateway": {"dispatch", "registry", "config", "web"},
     "fleet": {"config"},
     "worker": {"engines", "models", "config"},
+    "chat": set[str](),
     "app": {"gateway", "fleet", "worker", "dispatch", "registry", "config", "engines", "models"},
     "doctor": {"config", "engines", "fleet", "gateway", "models"},
-    "cli": {"app", "doctor", "fleet", "config", "models"},
+    "cli": {"app", "chat", "doctor", "fleet", "config", "models"},
     "__main__": {"cli"},
 }
 
@@ -37,6 +38,7 @@ HEAVY = {
     "modelscope_hub",
     "opentelemetry",
     "prometheus_client",
+    "prompt_toolkit",
     "torch",
     "vllm",
     "xllamacpp",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,41 +10,53 @@ import typer
 
 def chat(
     model: Annotated[str | None, typer.Argument(help="A model (default: the only one there is).")] = None,
-    question: Annotated[str | None, typer.Argument(help="Asked once; without it, lines are read.")] = None,
+    question: Annotated[str | None, typer.Argument(help="Asked once; what is piped in stands below it.")] = None,
+    *,
     url: Annotated[
         str | None, typer.Option(help="A gateway (default: ARGOSY_URL, OPENAI_BASE_URL, your fleet's).")
     ] = None,
     fleet: Annotated[str | None, typer.Option(help="Which fleet, when more than one runs.")] = None,
+    source: Annotated[
+        str | None, typer.Option(help="A model to serve for this chat alone: whatever `argosy up` takes.")
+    ] = None,
+    system: Annotated[str | None, typer.Option(help="The system prompt.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="temperature=0.3, max_tokens=100 …")
+    ] = None,
+    load: Annotated[Path | None, typer.Option(help="Go on with a saved conversation, FastChat's too.")] = None,
+    plain: Annotated[bool, typer.Option("--plain", help="Text as it comes, no Markdown.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One answer as JSON, with its figures.")] = False,
+    multiline: Annotated[bool, typer.Option("--multiline", help="Enter begins a new line, Alt-Enter sends.")] = False,
+    no_history: Annotated[bool, typer.Option("--no-history", help="Remember nothing of what is typed.")] = False,
 ) -> None:
-    """Talk to a model. Ctrl-C stops an answer; /exit or the end of input ends the conversation."""
-    import sys
+    """Talk to a model. Ctrl-C stops an answer; /help tells what else there is, Ctrl-D leaves."""
+    import asyncio
 
-    from argosy.cli.conversation import Conversation, Door, converse
-    from argosy.cli.fleets import read_environment, running_fleet
-    from argosy.errors import NotRunningError
-    from argosy.fleet.observer import gateway_of
-    from argosy.state import Home
-    from argosy.wire.tls import fleet_pins
+    from argosy.chat import saved
+    from argosy.chat.conversation import Conversation
+    from argosy.chat.settings import parse_setting
+    from argosy.cli.fleets import read_environment
+    from argosy.cli.talk import Ended, Talk, with_piped
+    from argosy.errors import InputError
 
+    if source is not None:
+        if url is not None or fleet is not None:
+            raise InputError("--source serves a model for this chat alone: leave out --url and --fleet")
+        if question is None:
+            model, question = None, model  # there is only one model to name
+    conversation = Conversation("")
+    if load is not None:
+        conversation.load(*saved.read(load))
+    conversation.system = system or conversation.system
+    for each in settings or []:
+        name, _, value = (part.strip() for part in each.partition("="))
+        conversation.settings[name] = parse_setting(name, value)
+    question = with_piped(question)
+    if question is None and as_json:
+        raise InputError("--json answers one question: name it, or pipe it in")
     environment = read_environment()
-    base, key = url or (environment.url if fleet is None else None), environment.client_key()
-    if base is None:
-        folder = running_fleet(environment, fleet)
-        record = gateway_of(folder)
-        if record is None or record.address is None:
-            raise NotRunningError(f"the gateway of fleet {folder.name} does not run (argosy ps)")
-        base = record.address
-        # A key of OPENAI_API_KEY belongs to another door; the fleet's own fits here.
-        key = (environment.api_keys[0] if environment.api_keys else None) or folder.secret("client_key") or key
-    piped = None
-    if question is None and not sys.stdin.isatty():
-        piped = sys.stdin.read().strip()
-    pins = fleet_pins(*Home(environment.home).fleets())
-    door = Door(base, key, proxies=environment.variables if url or environment.url else None, pins=pins)
-    with door:
-        model, question = door.choose(model, question or piped)
-        conversation = Conversation(door, model)
-        if question is not None:
-            conversation.ask(question)
-        else:
-            converse(conversation)
+    talk = Talk(environment, conversation, url, fleet, source, plain, as_json, multiline, no_history)
+    try:
+        asyncio.run(talk.run(model, question))
+    except Ended as ended:
+        raise typer.Exit(128 + ended.number) from None

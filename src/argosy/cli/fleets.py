@@ -51,7 +51,9 @@ def running_fleets(environment: Environment) -> list[FleetFolder]:
 
 
 def running_fleet(environment: Environment, name: str | None) -> FleetFolder:
-    """The fleet that is meant: the named one, else the only one that runs. Raises NotRunningError, InputError."""
+    """The fleet that is meant: the named one, else the only one that runs; of those that are for one command alone
+    (`argosy chat --source`) only where there is no other. Raises NotRunningError, InputError.
+    """
     running = running_fleets(environment)
     if name is not None:
         folder = fleet_folder(environment, name)
@@ -61,6 +63,7 @@ def running_fleet(environment: Environment, name: str | None) -> FleetFolder:
         raise NotRunningError(f"fleet {name!r} does not run{others}. `argosy up` starts one.")
     if not running:
         raise NotRunningError("no fleet runs. `argosy up` starts one.")
+    running = [folder for folder in running if not folder.owner.exists()] or running
     if len(running) > 1:
         raise InputError(f"more than one fleet runs: {_names(running)}. Say which with --fleet.")
     return running[0]

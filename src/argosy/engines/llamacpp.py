@@ -7,6 +7,7 @@ import json
 import sys
 from typing import Annotated, Any, Literal
 
+import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
 from argosy.config.schema import Deployment
@@ -132,7 +133,9 @@ class LlamaCpp:
 
     def capabilities(self, deployment: Deployment) -> Capabilities:
         paths = _EMBEDS if deployment.task == "embed" else _GENERATES
-        return Capabilities(paths, _options(deployment).slots, _TRAITS)
+        options = _options(deployment)
+        # It tells a context that is rounded up, but takes no embedding's input that is longer than was asked for.
+        return Capabilities(paths, options.slots, msgspec.structs.replace(_TRAITS, context=options.context))
 
     def memory(self, context: EngineContext) -> MemoryNeed | None:
         options = _options(context.deployment)

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import msgspec
 
 from argosy.protocol.openai import Usage
-from argosy.protocol.peek import NOTHING, Peek
+from argosy.protocol.peek import NOTHING
+from argosy.protocol.peek_base import Peek
 from argosy.protocol.surfaces import OPENAI, Surface
 from argosy.protocol.trace_context import TraceContext
 from argosy.registry.records import Deployment

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from argosy.errors import BadRequestError, NotFoundError
-from argosy.protocol.peek import Peek
+from argosy.protocol.peek_base import Peek
 from argosy.protocol.replica import ReplicaStatus
 from argosy.registry.records import Deployment
 

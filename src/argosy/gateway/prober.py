@@ -1,6 +1,6 @@
 """Asks replicas that have no heartbeat to speak for them: remotes always, and others once they were ejected or have
-failed some requests; and calls back those that were started by hand, before anything is sent to them. Those that failed
-some in their own words are asked a question besides: /health says little of a GPU that is gone.
+failed some requests; and calls back those that were started by hand, before anything is sent to them. Those that
+failed some in their own words are asked a question besides: /health says little of a GPU that is gone.
 
 What a probe finds is told to the registry; what a request found out in the meantime stays the relay's affair.
 """
@@ -136,7 +136,8 @@ class Prober:
             return str(error), False
         if status == 503:  # it takes nothing now
             return None, False
-        return (f"{QUESTION!r} at {path} was answered {status}", False) if status >= 500 else (None, True)
+        wrong = status >= 500 or status in (401, 403)
+        return (f"{QUESTION!r} at {path} was answered {status}", False) if wrong else (None, True)
 
 
 def _question(replica: Replica) -> tuple[str, bytes] | None:

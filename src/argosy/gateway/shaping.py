@@ -15,7 +15,8 @@ from msgspec import UNSET
 from argosy.protocol.deployment import DeploymentRecord, Shaping
 from argosy.protocol.endpoints import MESSAGES, RESPONSES
 from argosy.protocol.openai import BOUNDS, fields_of, with_fields, with_fields_before
-from argosy.protocol.peek import ChatPeek, EmbeddingPeek, Generation, Peek
+from argosy.protocol.peek import ChatPeek, EmbeddingPeek, Generation
+from argosy.protocol.peek_base import Peek
 
 # Of the surfaces that are not OpenAI's chats and completions: the field that bounds an answer, that of the system
 # prompt, and those of `defaults` that mean the same there.

@@ -21,7 +21,8 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, Status,
 from argosy import __version__
 from argosy.gateway.call import Call, Traced
 from argosy.gateway.conventions import common, failed, operation_of
-from argosy.protocol.peek import Generation, Peek
+from argosy.protocol.peek import Generation
+from argosy.protocol.peek_base import Peek
 from argosy.protocol.trace_context import TraceContext
 from argosy.telemetry.otlp import SCOPE
 

@@ -18,8 +18,8 @@ from argosy.errors import (
     BadRequestError,
     BrokenAnswerError,
     NotFoundError,
+    RefusedError,
     RequestError,
-    TooLargeError,
     UpstreamTimeoutError,
 )
 from argosy.gateway.auth import Principal
@@ -27,10 +27,11 @@ from argosy.gateway.call import Call
 from argosy.gateway.callers import Callers
 from argosy.gateway.relay import Relay
 from argosy.gateway.reply import KeptReply
+from argosy.gateway.signed import whole_body
 from argosy.gateway.turn import Turn
 from argosy.gateway.upstreams import Upstreams
 from argosy.protocol.endpoints import TOKENIZE
-from argosy.protocol.faults import fault_of
+from argosy.protocol.faults import refusal_of
 from argosy.protocol.token_check import (
     PATH,
     TokenCheckAnswer,
@@ -38,7 +39,6 @@ from argosy.protocol.token_check import (
     TokenCheckRequest,
     TokenCheckResult,
 )
-from argosy.registry.records import Replica
 from argosy.registry.registry import Registry
 
 ANSWER_SECONDS = 5.0
@@ -80,7 +80,6 @@ class TokenCheck:
     relay: Relay
     upstreams: Upstreams
     clock: Callable[[], float]
-    max_body_bytes: int
     callers: Callers
     unknown: Callable[[str, Principal], NotFoundError]
     _lengths: dict[tuple[str, int], int] = field(default_factory=dict)  # (replica, epoch) → of its context
@@ -94,7 +93,7 @@ class TokenCheck:
         try:
             if turn is not None:
                 turn.begin()
-            asked = _asked(await self._body(request))
+            asked = _asked(await whole_body(request))
             results = [await self._result(each, principal) for each in asked.prompts]
         finally:
             if turn is not None:
@@ -114,11 +113,14 @@ class TokenCheck:
         await self.relay.serve(call, kept)
         told = _told(kept, call.replica)
         count = told.count if told.count is not None else len(told.tokens or ())
-        length = told.max_model_len or await self._length(self.registry.replicas[call.replica], asked.model)
+        length = told.max_model_len or await self._length(call.replica, asked.model)
         return TokenCheckResult(count + asked.max_tokens <= length, count, length)
 
-    async def _length(self, replica: Replica, model: str) -> int:
+    async def _length(self, replica_id: str, model: str) -> int:
         """Of a request's context there. Raises BadRequestError where the engine does not tell it."""
+        replica = self.registry.replicas.get(replica_id)
+        if replica is None:
+            raise RefusedError(f"{replica_id} left while it was asked", retry_after=1)
         start = replica.id, replica.status.epoch
         if start in self._lengths:
             return self._lengths[start]
@@ -144,30 +146,19 @@ class TokenCheck:
                 param="model",
                 code="context_length_unknown",
             )
+        if replica.status.traits.context is not None:
+            length = min(length, replica.status.traits.context)
         if len(self._lengths) >= MOST_KNOWN:
             self._lengths.clear()
         self._lengths[start] = length
         return length
-
-    async def _body(self, request: Request) -> bytes:
-        parts, size = list[bytes](), 0
-        async for part in request.stream():
-            size += len(part)
-            if size > self.max_body_bytes:
-                raise TooLargeError(f"At most {self.max_body_bytes} bytes are taken (gateway.max_body_mib).")
-            parts.append(part)
-        return b"".join(parts)
 
 
 def _asked(body: bytes) -> TokenCheckRequest:
     try:
         return _REQUEST.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        unreadable = BadRequestError(f"The request's body is not valid JSON: {error}")
-    try:
-        raise fault_of(TokenCheckRequest, body) or unreadable
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise unreadable from None
+        raise refusal_of(TokenCheckRequest, body, error) from None
 
 
 def _told(kept: KeptReply, replica: str) -> _Tokens:

@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 
 from argosy.errors import BadRequestError
-from argosy.protocol.peek import ChatPeek, Peek
+from argosy.protocol.peek import ChatPeek
+from argosy.protocol.peek_base import Peek
 
 _Object = dict[str, Any]
 

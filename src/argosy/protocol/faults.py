@@ -33,6 +33,15 @@ def fault_of(kind: type[msgspec.Struct], body: bytes) -> BadRequestError | None:
     return _fault(inspect.type_info(kind), msgspec.json.decode(body), "")
 
 
+def refusal_of(kind: type[msgspec.Struct], body: bytes, error: Exception) -> BadRequestError:
+    """Of a body that could not be decoded as `kind`. `error`: what msgspec said."""
+    try:
+        fault = fault_of(kind, body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as unreadable:
+        return BadRequestError(f"The request's body is not valid JSON: {unreadable}")
+    return fault or BadRequestError(f"The request's body cannot be read: {error}.")
+
+
 def wrong_type(where: str, expected: str, value: Any) -> BadRequestError:
     """`where`: the field's path; "" for the body itself."""
     what = f"'{where}'" if where else "the request's body"

@@ -17,31 +17,20 @@ from msgspec import UNSET, Meta, UnsetType
 from argosy.errors import BadRequestError
 from argosy.protocol import endpoints
 from argosy.protocol.abridged import SHORT_BYTES, abridged
-from argosy.protocol.faults import fault_of, wrong_type
+from argosy.protocol.faults import refusal_of, wrong_type
+from argosy.protocol.peek_base import Bound, Part, Peek, Positive, Share, Temperature
+from argosy.protocol.peek_others import CountTokensPeek, DetokenizePeek, MessagesPeek, RerankPeek, ResponsesPeek
 
-Positive = Annotated[int, Meta(ge=1)]
-Temperature = Annotated[float, Meta(ge=0, le=2)]
-Share = Annotated[float, Meta(ge=0, le=1)]
 Penalty = Annotated[float, Meta(ge=-2, le=2)]
 Choices = Annotated[int, Meta(ge=1, le=128)]
 Alternatives = Annotated[int, Meta(ge=0, le=20)]
 # OpenAI takes 4; engines take more, and prompts of base models need them.
 Stops = str | Annotated[list[str], Meta(max_length=64)]
 Texts = str | Annotated[list[str | int | Annotated[list[int], Meta(min_length=1)]], Meta(min_length=1)]
-# What may be put in front of a body where it was not given (UNSET) must be replaced where an explicit null stands.
-Bound = Positive | UnsetType | None
-
-
-class Part(msgspec.Struct, frozen=True, gc=False):
-    """Any JSON object."""
 
 
 class Message(Part, frozen=True):
     role: Literal["developer", "system", "user", "assistant", "tool", "function"]
-
-
-class AnthropicMessage(Part, frozen=True):
-    role: Literal["user", "assistant", "system"]
 
 
 class JsonSchema(Part, frozen=True):
@@ -60,20 +49,6 @@ class Function(Part, frozen=True):
 class Tool(Part, frozen=True):
     type: Literal["function"]
     function: Function
-
-
-class Peek(Part, frozen=True):
-    """What routing needs of every request."""
-
-    model: str | None = None
-    stream: bool | UnsetType | None = UNSET
-
-    def check(self) -> None:
-        """What no field can tell by itself. Raises BadRequestError."""
-
-    def special(self) -> tuple[str, ...]:
-        """What it asks for that some engine is known to overlook (EngineTraits.ignores): fields, with such values."""
-        return ()
 
 
 class Generation(Peek, frozen=True):
@@ -241,87 +216,6 @@ class EmbeddingPeek(Peek, frozen=True):
         return ("dimensions",) if self.dimensions is not None else ()
 
 
-class ToolChoice(Part, frozen=True):
-    """Of Responses and Messages: `mode` is that of a choice among allowed_tools."""
-
-    type: str | None = None
-    mode: str | None = None
-
-    @property
-    def forces(self) -> bool:
-        """Whether the model must call."""
-        return self.mode == "required" if self.type == "allowed_tools" else self.type not in ("auto", "none")
-
-
-class Format(Part, frozen=True):
-    type: str | None = None
-
-
-class OutputSettings(Part, frozen=True):
-    format: Format | None = None
-
-    @property
-    def binds(self) -> bool:
-        """Whether the answer is to have a certain form."""
-        return self.format is not None and self.format.type != "text"
-
-
-class ResponsesPeek(Peek, frozen=True):
-    input: str | Annotated[list[Part], Meta(min_length=1)] | None = None
-    instructions: str | None = None
-    max_output_tokens: Bound = UNSET
-    temperature: Temperature | None = None
-    top_p: Share | None = None
-    tool_choice: str | ToolChoice | None = None
-    text: OutputSettings | None = None
-    background: bool | None = None
-    conversation: str | Part | None = None
-    prompt: Part | None = None
-
-    def special(self) -> tuple[str, ...]:
-        choice = self.tool_choice
-        asked = {
-            "tool_choice: forced": choice.forces if isinstance(choice, ToolChoice) else choice == "required",
-            "text.format": self.text is not None and self.text.binds,
-            "background": bool(self.background),
-            "conversation": self.conversation is not None,
-            "prompt": self.prompt is not None,
-        }
-        return tuple(field for field, truly in asked.items() if truly)
-
-
-class MessagesPeek(Peek, frozen=True):
-    messages: Annotated[list[AnthropicMessage], Meta(min_length=1)] | None = None
-    system: str | list[Part] | None = None
-    max_tokens: Bound = UNSET
-    temperature: Temperature | None = None
-    top_p: Share | None = None
-    tool_choice: ToolChoice | None = None
-    output_config: OutputSettings | None = None
-    mcp_servers: list[Part] | None = None
-
-    def special(self) -> tuple[str, ...]:
-        asked = {
-            "tool_choice: forced": self.tool_choice is not None and self.tool_choice.forces,
-            "output_config.format": self.output_config is not None and self.output_config.binds,
-            "mcp_servers": bool(self.mcp_servers),
-        }
-        return tuple(field for field, truly in asked.items() if truly)
-
-
-class CountTokensPeek(Peek, frozen=True):
-    messages: Annotated[list[AnthropicMessage], Meta(min_length=1)] | None = None
-
-
-class RerankPeek(Peek, frozen=True):
-    query: str | Part | None = None
-    documents: Annotated[list[str | Part], Meta(min_length=1)] | None = None
-
-
-class DetokenizePeek(Peek, frozen=True):
-    tokens: list[int] | None = None
-
-
 NOTHING = Peek()
 KINDS: Mapping[str, type[Peek]] = {
     endpoints.CHAT: ChatPeek,
@@ -355,7 +249,7 @@ def peek(path: str, body: bytes) -> Peek:
     try:
         found = _of_long_chat(body) if len(body) > SHORT_BYTES and path == endpoints.CHAT else decode(body)
     except _UNREADABLE as error:
-        raise _refused(KINDS[path], body, error) from None
+        raise refusal_of(KINDS[path], body, error) from None
     if not found.model:
         raise _missing("model")
     for field in required:
@@ -375,14 +269,6 @@ def _of_long_chat(body: bytes) -> Peek:
         except _UNREADABLE:
             pass
     return decode(body)
-
-
-def _refused(kind: type[Peek], body: bytes, error: Exception) -> BadRequestError:
-    try:
-        fault = fault_of(kind, body)
-    except _UNREADABLE as unreadable:
-        return BadRequestError(f"The request's body is not valid JSON: {unreadable}")
-    return fault or BadRequestError(f"The request's body cannot be read: {error}.")
 
 
 def _missing(field: str) -> BadRequestError:

@@ -128,9 +128,9 @@ class Registry:
             self.replicas[status.id] = deployment.replicas[status.id] = replica
         elif (status.epoch, status.address) != (replica.status.epoch, replica.status.address):
             self._absolve(replica)
-            replica.unproven = status.by_hand
             self._forgive(replica)
             replica.trusted_until = 0.0
+            replica.unproven = status.by_hand
             replica.serving_since = now
         before, served = replica.status, replica.serving
         replica.status, replica.seq, replica.heard_at = status, heartbeat.seq, now

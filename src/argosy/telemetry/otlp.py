@@ -7,6 +7,7 @@ OTEL_TRACES_SAMPLER, …). Imported by app.py alone, and only where it is switch
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping
 
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
@@ -54,8 +55,9 @@ class Otlp:
         closing = [threading.Thread(target=each.shutdown, daemon=True) for each in (self.spans, self._meters) if each]
         for thread in closing:
             thread.start()
+        until = time.monotonic() + CLOSE_SECONDS
         for thread in closing:
-            thread.join(CLOSE_SECONDS)
+            thread.join(max(0.0, until - time.monotonic()))
 
 
 def _resource(variables: Mapping[str, str]) -> Resource:

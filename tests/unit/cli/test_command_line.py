@@ -37,6 +37,14 @@ def test_the_only_running_fleet_needs_no_name(environment: Environment) -> None:
     assert running_fleet(environment, None).name == "one"
 
 
+def test_a_fleet_that_is_for_one_chat_alone_is_nobody_elses(environment: Environment) -> None:
+    run_here(environment, "one")
+    run_here(environment, "chat-0123")
+    write_json(Home(environment.home).fleet("chat-0123").owner, ProcessIdentity.own())
+    assert running_fleet(environment, None).name == "one"
+    assert running_fleet(environment, "chat-0123").name == "chat-0123"
+
+
 def test_one_of_several_fleets_must_be_named(environment: Environment) -> None:
     run_here(environment, "one")
     run_here(environment, "two")

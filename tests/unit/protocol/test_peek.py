@@ -21,7 +21,8 @@ from argosy.protocol.endpoints import (
     RESPONSES,
     TOKENIZE,
 )
-from argosy.protocol.peek import ChatPeek, Peek, peek
+from argosy.protocol.peek import ChatPeek, peek
+from argosy.protocol.peek_base import Peek
 
 USER = {"role": "user", "content": "hi"}
 WEATHER = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
