@@ -3,9 +3,9 @@ import { signal, type Signal } from "@preact/signals";
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { chat, type Answer, type Message, type Sampling } from "../api/chat";
-import { FiguresLine } from "../views/chat/turn";
 import { w } from "../words";
 import { Button } from "./button";
+import { FiguresLine } from "./figures_line";
 import { Text } from "./text";
 
 export interface Said {

@@ -9,9 +9,9 @@ import { address } from "../../state/route";
 import { announce } from "../../ui/announce";
 import { Button } from "../../ui/button";
 import { Column, Side } from "../../ui/column";
+import { Composer } from "../../ui/composer";
 import { Votes } from "../../ui/votes";
 import { w } from "../../words";
-import { Composer } from "../chat/composer";
 
 const SIDES: readonly SideName[] = ["a", "b"];
 const sides: Record<SideName, Side> = { a: new Side(), b: new Side() };

@@ -1,12 +1,12 @@
 // One turn on the page: what was said, its figures, and what can be done with it.
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import { pace, type Figures } from "../../api/figures";
 import type { Turn, Turns } from "../../history/conversation";
 import { branch, change } from "../../history/library";
 import { go } from "../../state/route";
 import { Button } from "../../ui/button";
 import { copy } from "../../ui/copy";
+import { FiguresLine } from "../../ui/figures_line";
 import { Text } from "../../ui/text";
 import { w } from "../../words";
 import { again, edit, running } from "./talk";
@@ -117,18 +117,7 @@ function Ending({ turn }: { turn: Turn }): JSX.Element | null {
   return turn.text || turn.thinking ? null : <p class="note">{t.emptyAnswer}</p>;
 }
 
-export function FiguresLine({ figures }: { figures: Figures }): JSX.Element {
-  const t = w.value;
-  const rate = pace(figures);
-  const parts = [
-    rate === null ? null : t.tokensPerSecond(rate.toFixed(1)),
-    figures.firstTokenSeconds === null ? null : t.firstToken(figures.firstTokenSeconds.toFixed(2)),
-    t.tokens(figures.tokens),
-  ];
-  return <span class="figures">{parts.filter((part) => part !== null).join(" · ")}</span>;
-}
-
-export function Copy({ text }: { text: string }): JSX.Element {
+function Copy({ text }: { text: string }): JSX.Element {
   const [done, tell] = useState<boolean | null>(null);
   const t = w.value;
   const label = done === null ? t.copy : done ? t.copied : t.copyFailed;

@@ -10,11 +10,11 @@ import { askedModel } from "../../state/route";
 import { announce } from "../../ui/announce";
 import { Button } from "../../ui/button";
 import { Column, Side } from "../../ui/column";
+import { Composer } from "../../ui/composer";
 import { ModelMenu } from "../../ui/model_menu";
+import { Settings } from "../../ui/settings";
 import { Votes } from "../../ui/votes";
 import { w } from "../../words";
-import { Composer } from "../chat/composer";
-import { Settings } from "../chat/settings";
 
 interface Seat {
   readonly id: number;

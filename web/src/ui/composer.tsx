@@ -1,9 +1,9 @@
 // Where a person writes: Enter sends, Shift+Enter begins a line; pictures by button, paste or drop where the model sees.
 import type { JSX } from "preact";
 import { useRef, useState } from "preact/hooks";
-import { Button } from "../../ui/button";
-import { picture } from "../../ui/files";
-import { w } from "../../words";
+import { Button } from "./button";
+import { picture } from "./files";
+import { w } from "../words";
 
 interface Props {
   readonly busy: boolean;

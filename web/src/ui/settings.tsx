@@ -1,8 +1,8 @@
 // How a conversation is sampled, and its system prompt. An empty field leaves it to the model.
 import type { JSX } from "preact";
 import { useId } from "preact/hooks";
-import type { Sampling } from "../../api/chat";
-import { w } from "../../words";
+import type { Sampling } from "../api/chat";
+import { w } from "../words";
 
 const FIELDS = [
   ["temperature", 0, 2, 0.1],
