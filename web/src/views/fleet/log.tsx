@@ -6,6 +6,7 @@ import { sentence } from "../../api/http";
 import { w } from "../../words";
 
 const EVERY_MS = 1000;
+const AGAIN_MS = 5000; // after a refusal: its worker is gone, or silent
 const MOST_KEPT = 200_000; // characters
 
 export function Log({ replica }: { replica: string }): JSX.Element {
@@ -17,15 +18,17 @@ export function Log({ replica }: { replica: string }): JSX.Element {
     void (async () => {
       let after: string | null = null;
       while (!ending.signal.aborted) {
+        let pause = EVERY_MS;
         try {
           const [part, end]: [string, string | null] = await logPart(replica, after, ending.signal);
           after = end;
           if (part) setText((before) => (before + part).slice(-MOST_KEPT));
           setFault(null);
         } catch (error) {
+          pause = AGAIN_MS;
           if (!ending.signal.aborted) setFault(sentence(error));
         }
-        await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
+        await new Promise((resolve) => setTimeout(resolve, pause));
       }
     })();
     return () => ending.abort();
