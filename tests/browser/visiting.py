@@ -56,9 +56,9 @@ class Visit:
 
 
 @contextmanager
-def visiting(browser: Browser, url: str, **context: Any) -> Iterator[Visit]:
+def visiting(browser: Browser, url: str, *, seconds: float = SECONDS, **context: Any) -> Iterator[Visit]:
     opened = browser.new_context(**{"viewport": {"width": 1200, "height": 800}, "locale": "en-US", **context})
-    opened.set_default_timeout(SECONDS * 1000)
+    opened.set_default_timeout(seconds * 1000)
     visit = Visit(opened.new_page(), url)
     try:
         yield visit
