@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-from argosy.config.schema import Deployment, Fleet, Gateway, Timeouts
+from argosy.config.schema import Arena, Deployment, Fleet, Gateway, Timeouts
 from argosy.engines import catalog
 
 HERE = Path(__file__).parent
@@ -51,8 +51,16 @@ ENGLISH = Words(
     "`${NAME}` is filled in from the environment, `${NAME:-default}` also where it is unset; `$${` is a plain `${`. "
     "Paths are relative to the file. An unknown field is a fault.",
     header="| field | value | default | meaning |",
-    headings={"": "The file", "gateway.": "gateway", "deployments.*.": "deployments", "timeouts.": "timeouts"},
+    headings={
+        "": "The file",
+        "gateway.": "gateway",
+        "deployments.*.": "deployments",
+        "timeouts.": "timeouts",
+        "arena.": "arena",
+    },
     notes={
+        "arena.": "On where it stands, also with nothing behind it; it wants `argosy[arena]`. What it is: "
+        "[the arena](../guide/arena.md).",
         "deployments.*.": "By name: letters, digits, `.`, `_`, `-`, and `/` between parts. `all`, `gateway`, `workers` "
         "and `controller` are reserved. Limits, aliases, timeouts, defaults and the number of replicas change without "
         "a restart.",
@@ -70,8 +78,16 @@ CHINESE = Words(
     "`${NAME}` 取环境变量的值，`${NAME:-default}` 在变量未设置时取默认值；`$${` 表示字面的 `${`。"
     "路径相对于文件所在目录。未知字段会被报为错误。",
     header="| 字段 | 取值 | 默认 | 含义 |",
-    headings={"": "整个文件", "gateway.": "gateway", "deployments.*.": "deployments", "timeouts.": "timeouts"},
+    headings={
+        "": "整个文件",
+        "gateway.": "gateway",
+        "deployments.*.": "deployments",
+        "timeouts.": "timeouts",
+        "arena.": "arena",
+    },
     notes={
+        "arena.": "写上它就开启，后面什么都不写也可以；需要 `argosy[arena]`。"
+        "它是什么，见[竞技场](../guide/arena.zh.md)。",
         "deployments.*.": "以名字为键：字母、数字、`.`、`_`、`-`，各段之间可以用 `/`。`all`、`gateway`、`workers`、"
         "`controller` 是保留名。修改限额、别名、超时、默认参数和副本数都不会重启引擎。",
         "timeouts.": "写在某个 deployment 之下，单位为秒。",
@@ -89,6 +105,7 @@ def sections() -> list[Section]:
         Section("gateway.", Gateway),
         Section("deployments.*.", Deployment),
         Section("timeouts.", Timeouts),
+        Section("arena.", Arena),
         *(section for section in engines if section.model.model_fields),
     ]
 
@@ -145,6 +162,8 @@ def _value(shape: Mapping[str, Any]) -> str:
             found = reference.rsplit("/", 1)[1].lower()
         case {"anyOf": list(several)}:
             found = " / ".join(_value(each) for each in several if each.get("type") != "null")
+        case {"const": str(word)}:
+            found = f"`{word}`"
         case {"enum": list(words)}:
             found = " / ".join(f"`{each}`" for each in words)
         case {"type": "array", "items": Mapping() as items}:

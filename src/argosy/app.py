@@ -25,14 +25,27 @@ from argosy.protocol.admin import FleetTable
 from argosy.state import FleetFolder
 
 if TYPE_CHECKING:
-    from argosy.config.schema import Fleet
+    from argosy.config.schema import Arena, Fleet
     from argosy.fleet.controller import Controller
     from argosy.gateway.app import Gateway
+    from argosy.gateway.arena import ArenaSurface
     from argosy.gateway.call import Call, Visit
+    from argosy.gateway.callers import Callers
     from argosy.gateway.keys import ClientKeys
+    from argosy.gateway.openai import OpenAISurface
     from argosy.processes.identity import ProcessIdentity
+    from argosy.registry.registry import Registry
     from argosy.telemetry.logging import LogFormat
     from argosy.telemetry.otlp import Otlp
+
+
+@dataclass(frozen=True)
+class ArenaSettings:
+    """`database`: a file or a URL; `sources`: by deployment, where its weights come from."""
+
+    wanted: Arena
+    database: str = field(repr=False)
+    sources: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -50,6 +63,7 @@ class GatewaySettings:
     trusted_proxies: tuple[str, ...] = ()
     log_format: LogFormat = "text"
     tls: tuple[str, str] | None = None  # certificate and key, PEM files; None: plain HTTP
+    arena: ArenaSettings | None = None
     telemetry: Literal["otlp"] | None = None
 
 
@@ -210,6 +224,7 @@ def compose_gateway(
             registry=registry, dispatcher=dispatcher, ledger=ledger, requests=requests, gatekeeper=gatekeeper
         ),
         page=PageSurface(registry=registry, dispatcher=dispatcher, callers=callers, folder=page),
+        arena=_arena(settings.arena, registry, callers, surface, clock=clock, draw=draw, on_visit=on_visit),
         ledger=ledger,
         gatekeeper=gatekeeper,
         upstreams=upstreams,
@@ -217,6 +232,47 @@ def compose_gateway(
         callers=callers,
         cors=Cors(settings.cors_origins) if settings.cors_origins else None,
         clock=clock,
+        on_visit=on_visit,
+    )
+
+
+def _arena(
+    settings: ArenaSettings | None,
+    registry: Registry,
+    callers: Callers,
+    surface: OpenAISurface,
+    *,
+    clock: Callable[[], float],
+    draw: Callable[[], float],
+    on_visit: Callable[[Visit], None],
+) -> ArenaSurface:
+    from argosy.config.arena import missing_packages  # noqa: PLC0415
+    from argosy.gateway.arena import ArenaSurface, OpenArena  # noqa: PLC0415
+
+    opened: OpenArena | None = None
+    why_none = missing_packages() if settings is not None else "the fleet file has no `arena`"
+    if settings is not None and why_none is None:
+        from argosy.arena.archive import Archive  # noqa: PLC0415
+        from argosy.arena.battles import Battles  # noqa: PLC0415
+        from argosy.gateway.arena_rates import Rates  # noqa: PLC0415
+
+        wanted = settings.wanted
+        opened = OpenArena(
+            settings=wanted,
+            sources=settings.sources,
+            archive=Archive(settings.database, clock),
+            battles=Battles(clock),
+            battle_rates=Rates("battles", wanted.battles_per_minute, clock),
+            vote_rates=Rates("votes", wanted.votes_per_minute, clock),
+        )
+    return ArenaSurface(
+        opened,
+        why_none,
+        registry=registry,
+        callers=callers,
+        surface=surface,
+        clock=clock,
+        chance=draw,
         on_visit=on_visit,
     )
 
@@ -296,7 +352,7 @@ def make_client_key(fleet: Fleet, folder: FleetFolder, environment: Environment)
 
 def gateway_settings(fleet: Fleet, folder: FleetFolder, environment: Environment, *, revision: int) -> GatewaySettings:
     """What a gateway of this fleet is started with."""
-    from argosy.fleet.planner import records, remotes  # noqa: PLC0415
+    from argosy.fleet.planner import records, remotes, sources  # noqa: PLC0415
     from argosy.gateway.keys import client_keys  # noqa: PLC0415
     from argosy.state import read_json  # noqa: PLC0415
 
@@ -306,6 +362,9 @@ def gateway_settings(fleet: Fleet, folder: FleetFolder, environment: Environment
     table = read_json(folder.table, FleetTable)
     if table is None or table.revision < revision:
         table = FleetTable(revision=revision, deployments=records(fleet, (), revision=revision), remotes=remotes(fleet))
+    arena = None
+    if fleet.arena is not None:
+        arena = ArenaSettings(fleet.arena, fleet.arena.database or str(folder.arena), sources(fleet))
     return GatewaySettings(
         host=settings.host,
         port=settings.port,
@@ -318,6 +377,7 @@ def gateway_settings(fleet: Fleet, folder: FleetFolder, environment: Environment
         trusted_proxies=settings.trusted_proxies,
         log_format=settings.log_format,
         tls=(settings.tls_certificate, settings.tls_key) if settings.tls_certificate and settings.tls_key else None,
+        arena=arena,
         telemetry=settings.telemetry,
     )
 

@@ -9,6 +9,7 @@
       gateway.new.json      ProcessRecord of a gateway that starts and has not written its own yet    (controller)
       gateway.old.json      list[ProcessRecord]: gateways that another one replaces       (controller)
       table.json            the last FleetTable, for a gateway that starts alone          (gateway)
+      arena.sqlite          votes, where arena.database names no other place              (gateway)
       secrets/              admin_key · join_token · client_key                           (who needs one first)
                             client_keys.yaml: the fleet's own file of client keys         (argosy key)
       logs/NAME.log         of controller, gateway and every replica; NAME is percent-quoted
@@ -168,6 +169,11 @@ class FleetFolder:
     @property
     def table(self) -> Path:
         return self.root / "table.json"
+
+    @property
+    def arena(self) -> Path:
+        """Where arena.database names no other place."""
+        return self.root / "arena.sqlite"
 
     @property
     def client_keys(self) -> Path:

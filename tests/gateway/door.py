@@ -14,7 +14,7 @@ import msgspec
 import uvicorn
 from uvicorn.server import ServerState
 
-from argosy.app import GatewaySecrets, GatewaySettings, compose_gateway
+from argosy.app import ArenaSettings, GatewaySecrets, GatewaySettings, compose_gateway
 from argosy.config.client_keys import ClientKey, numbered
 from argosy.gateway.call import Call, Visit
 from argosy.gateway.keys import ClientKeys
@@ -66,6 +66,7 @@ class Door:
         comment_seconds: float = 15,
         tls: Path | None = None,
         page: Path = Path("/nowhere"),
+        arena: ArenaSettings | None = None,
         otlp: Otlp | None = None,
         on_table: Callable[[FleetTable], None] | None = None,
     ) -> None:
@@ -86,6 +87,7 @@ class Door:
                 table=table or FleetTable(revision=0),
                 cors_origins=tuple(cors_origins),
                 trusted_proxies=tuple(trusted_proxies),
+                arena=arena,
             ),
             GatewaySecrets(admin_key=ADMIN_KEY, join_token=JOIN_TOKEN),
             variables or {},

@@ -21,13 +21,14 @@ ARROWS = {
     "engines": set[str](),
     "config": {"engines", "models"},
     "registry": set[str](),
+    "arena": set[str](),
     "dispatch": {"registry"},
     "web": set[str](),
-    "gateway": {"dispatch", "registry", "config", "web"},
+    "gateway": {"dispatch", "registry", "config", "arena", "web"},
     "fleet": {"config"},
     "worker": {"engines", "models", "config"},
+    "app": {"gateway", "fleet", "worker", "dispatch", "registry", "config", "engines", "models", "arena"},
     "chat": set[str](),
-    "app": {"gateway", "fleet", "worker", "dispatch", "registry", "config", "engines", "models"},
     "doctor": {"config", "engines", "fleet", "gateway", "models"},
     "cli": {"app", "chat", "doctor", "fleet", "config", "models"},
     "__main__": {"cli"},
@@ -36,6 +37,7 @@ ARROWS = {
 HEAVY = {
     "huggingface_hub",
     "modelscope_hub",
+    "numpy",
     "opentelemetry",
     "prometheus_client",
     "prompt_toolkit",
@@ -44,6 +46,7 @@ HEAVY = {
     "xllamacpp",
     "ray",
     "rich",
+    "sqlalchemy",
     "transformers",
 }
 

@@ -15,10 +15,12 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from argosy.config import arena as arena_settings
 from argosy.config import chat_template, fastchat_variables, yaml_file
 from argosy.config.environment import Environment
 from argosy.config.faults import Finding, findings, none_of
 from argosy.config.schema import (
+    Arena,
     Deployment,
     Fleet,
     Gateway,
@@ -46,6 +48,8 @@ def load_fleet(path: Path, environment: Environment) -> Fleet:
         document = yaml_file.read(path, environment.variables)
     except UnreadableError as error:
         raise FleetFileError(str(path), [Fault("", str(error))]) from error
+    if document.data.get("arena", {}) is None:  # on by its name alone, unlike all else that has nothing behind it
+        document.data["arena"] = {}
     if document.data.get("name") is None:
         document.data["name"] = path.stem
         try:
@@ -136,7 +140,7 @@ def _without_nothing(data: Any, model: type[BaseModel]) -> Any:
     """A field with nothing behind it (its lines are comments) is left out; in a typing error it stays and is told."""
     if not isinstance(data, dict):
         return data
-    parts: dict[str, type[BaseModel]] = {"gateway": Gateway, "timeouts": Timeouts}
+    parts: dict[str, type[BaseModel]] = {"gateway": Gateway, "timeouts": Timeouts, "arena": Arena}
     kept = {}
     for field, value in data.items():
         if value is None and field in model.model_fields:
@@ -156,6 +160,10 @@ def _outside(data: dict[str, Any], folder: Path | None) -> Iterator[Finding]:
     if isinstance(gateway, dict):
         yield from _gateway(gateway, folder)
     deployments = data.get("deployments")
+    if isinstance(arena := data.get("arena"), dict):
+        yield from arena_settings.faults(arena, deployments if isinstance(deployments, dict) else {})
+        if isinstance(database := arena.get("database"), str) and database and "://" not in database:
+            yield from _made_absolute(arena, "database", ("arena", "database"), folder)
     if not isinstance(deployments, dict):
         return
     aliases, replicas = dict[str, list[str]](), dict[str, int]()

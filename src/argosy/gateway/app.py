@@ -8,6 +8,7 @@ GET  /openapi.json                                               client key     
 GET  /health · /ready                                            nobody's key   here
 GET  / · /assets/…                                               nobody's key   page.py, and /argosy/v1/models
 GET  /metrics                                                    admin key      metrics.py
+/argosy/v1/arena…                                                see arena.py
 /argosy/v1/…                                                     see admin.py
 """
 
@@ -26,6 +27,7 @@ from starlette.routing import Route
 
 from argosy.errors import BadRequestError, NotFoundError, RequestError
 from argosy.gateway.admin import FLEET_PATH, REPLICAS_PATH, TABLE_PATH, FleetSurface, as_json
+from argosy.gateway.arena import ArenaSurface
 from argosy.gateway.auth import Gatekeeper
 from argosy.gateway.call import OnVisit, Visit
 from argosy.gateway.callers import Callers
@@ -71,6 +73,7 @@ class Gateway:
         fleet: FleetSurface,
         metrics: MetricsSurface,
         page: PageSurface,
+        arena: ArenaSurface,
         token_check: TokenCheck,
         gatekeeper: Gatekeeper,
         upstreams: Upstreams,
@@ -94,6 +97,7 @@ class Gateway:
         self._on_visit = on_visit
         # What wire/server.py hands to us without ASGI.
         self.hot: Mapping[str, Handler] = dict.fromkeys(ENDPOINTS, surface if cors is None else self._told_to_pages)
+        self._arena = arena
         self._seldom = Starlette(
             routes=[
                 Route("/health", self._health, methods=["GET"]),
@@ -107,6 +111,7 @@ class Gateway:
                 *token_check.routes(),
                 *metrics.routes(),
                 *fleet.routes(),
+                *arena.routes(),
             ],
             exception_handlers={RequestError: _request_error, HTTPException: _http_exception, Exception: _own_fault},
         )
@@ -115,8 +120,8 @@ class Gateway:
         self._documented: bytes | None = None
 
     def also_hot(self, path: str) -> Handler | None:
-        """What wire/server.py hands to us without ASGI beside `hot`: paths that mean one of those."""
-        handler = self._surface.old(path)
+        """What wire/server.py hands to us without ASGI beside `hot`: paths that mean one of those, and the arena's."""
+        handler = self._surface.old(path) or self._arena.handler_of(path)
         if handler is None or self._cors is None:
             return handler
         return functools.partial(self._told_to_pages, handler=handler)
@@ -142,6 +147,7 @@ class Gateway:
         finally:
             await self._prober.close()
             await self.fleet.close()
+            await self._arena.close()
             self._upstreams.close()
 
     async def _visit(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
