@@ -43,7 +43,7 @@ def chat(page: Page, language: str) -> None:
         "zh": ("设置", "最多 token 数", "温度", "消息"),
     }[language]
     page.get_by_label(settings).click()
-    page.get_by_label(most).fill("160")
+    page.get_by_label(most).fill("240")
     page.get_by_label(temperature).fill("0")
     page.get_by_label(settings).first.click()
     page.get_by_label(message).fill(PROMPT[language])

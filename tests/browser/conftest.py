@@ -70,14 +70,15 @@ def fleet(tmp_path_factory: pytest.TempPathFactory, smollm2: Path) -> Iterator[F
     argosy = Argosy(folder / "home", folder / "work")
     text = FLEET.replace("MODEL", str(smollm2))
     argosy.file(text if has_arena() else text.replace("arena: {}\n", ""))
-    argosy.run("up", "-d", "fleet.yaml")
-    yield Fleet(argosy, "page")
-    argosy.run("down", "--all")
-    argosy.end()
+    try:
+        argosy.run("up", "-d", "fleet.yaml")
+        yield Fleet(argosy, "page")
+    finally:
+        argosy.end()
 
 
 def has_arena() -> bool:
-    return all(importlib.util.find_spec(name) for name in ("argosy.arena", "sqlalchemy", "scipy"))
+    return all(importlib.util.find_spec(name) for name in ("sqlalchemy", "numpy"))
 
 
 @pytest.fixture(scope="session")

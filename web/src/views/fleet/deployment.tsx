@@ -41,7 +41,7 @@ export function DeploymentCard({ deployment }: { deployment: DeploymentReport })
         <div class="row">
           <h2>{name}</h2>
           <span class={`badge ${state}`}>{t.states[state]}</span>
-          <span class="note">{[t.readyOf(ready, wanted), engine, source].filter(Boolean).join(" · ")}</span>
+          <span class="note">{[t.readyOf(ready, wanted), engine, source?.startsWith("/") ? source.split("/").at(-1) : source].filter(Boolean).join(" · ")}</span>
         </div>
         {engine !== "remote" && (
           <div class="row">
