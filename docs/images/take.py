@@ -79,15 +79,14 @@ def main() -> None:
         (folder / name).mkdir(mode=0o700)
     argosy = Argosy(folder / "home", folder / "work")
     argosy.file(FLEET)
-    argosy.run("up", "-d", "fleet.yaml")
     try:
+        argosy.run("up", "-d", "fleet.yaml")
         with sync_playwright() as playwright:
             arguments = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--no-proxy-server"]
             browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=arguments)
             take(browser, Fleet(argosy, "demo"))
             browser.close()
     finally:
-        argosy.run("down", "--all")
         argosy.end()
         shutil.rmtree(folder)
 
