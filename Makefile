@@ -7,7 +7,7 @@ PYTHON ?= $(shell for each in python3 python3.14 python3.13 python3.12 python3.1
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test test-clients test-web check fuzz bench docs web screenshots
+.PHONY: help setup up test test-clients test-engines test-fastchat test-web check fuzz bench docs web screenshots
 .SUFFIXES:
 
 help:  ## this list
@@ -34,6 +34,11 @@ test-web: setup web  ## the page: its pure parts, then all of it in chromium, wi
 
 screenshots: setup web  ## the pictures of the READMEs, taken of a real fleet
 	@exec $(BIN)/python docs/images/take.py
+test-engines: setup  ## vLLM and transformers for real, each in an environment of its own (4.7 GB, built once, about 10 minutes)
+	@exec env ARGOSY_TEST_ENGINES=build $(BIN)/pytest tests/environments
+
+test-fastchat: setup  ## the real FastChat 0.2.36 beside Argosy, in an environment of its own in the cache (2 GB, made once)
+	@exec $(BIN)/pytest tests/fastchat
 
 check: setup  ## what to run before every commit: style, types, quick tests
 	$(BIN)/ruff check

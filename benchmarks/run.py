@@ -39,6 +39,7 @@ def main() -> None:
             "serving": run("serving", ["--rounds", "1"], folder),
             "prefill": run("prefill", ["--tokens", "500"], folder),
             "affinity": run("affinity", ["--cost"], folder),
+            "placement": run("placement", [], folder),
             "one_client": run("one_client", ["--peers", given.peers] if given.peers else [], folder),
             "gateway": run("gateway", ["--peers", given.peers] if given.peers else [], folder),
         }

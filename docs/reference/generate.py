@@ -14,7 +14,8 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-from argosy.config.schema import Arena, Deployment, Fleet, Gateway, Timeouts
+from argosy.config.recipe import EnvironmentRecipe
+from argosy.config.schema import Arena, Budget, Deployment, FastChat, Fleet, Gateway, Timeouts
 from argosy.engines import catalog
 
 HERE = Path(__file__).parent
@@ -54,17 +55,23 @@ ENGLISH = Words(
     headings={
         "": "The file",
         "gateway.": "gateway",
+        "fastchat.": "fastchat",
         "deployments.*.": "deployments",
         "timeouts.": "timeouts",
+        "budget.": "budget",
+        "environment.": "environment",
         "arena.": "arena",
     },
     notes={
         "arena.": "On where it stands, also with nothing behind it; it wants `argosy[arena]`. What it is: "
         "[the arena](../guide/arena.md).",
+        "fastchat.": "For [old FastChat processes](../guide/fastchat-pieces.md).",
         "deployments.*.": "By name: letters, digits, `.`, `_`, `-`, and `/` between parts. `all`, `gateway`, `workers` "
         "and `controller` are reserved. Limits, aliases, timeouts, defaults and the number of replicas change without "
         "a restart.",
         "timeouts.": "Of a deployment, in seconds.",
+        "budget.": "Of every GPU: what replicas may take of it together.",
+        "environment.": "Of a deployment, or under a name in `environments`.",
     },
     options="options of {engine}",
     none="",
@@ -81,16 +88,22 @@ CHINESE = Words(
     headings={
         "": "整个文件",
         "gateway.": "gateway",
+        "fastchat.": "fastchat",
         "deployments.*.": "deployments",
         "timeouts.": "timeouts",
+        "budget.": "budget",
+        "environment.": "environment",
         "arena.": "arena",
     },
     notes={
         "arena.": "写上它就开启，后面什么都不写也可以；需要 `argosy[arena]`。"
         "它是什么，见[竞技场](../guide/arena.zh.md)。",
+        "fastchat.": "供[旧的 FastChat 进程](../guide/fastchat-pieces.zh.md)使用。",
         "deployments.*.": "以名字为键：字母、数字、`.`、`_`、`-`，各段之间可以用 `/`。`all`、`gateway`、`workers`、"
         "`controller` 是保留名。修改限额、别名、超时、默认参数和副本数都不会重启引擎。",
         "timeouts.": "写在某个 deployment 之下，单位为秒。",
+        "budget.": "对每块 GPU：所有副本合计最多占用的显存。",
+        "environment.": "写在某个 deployment 之下，或者在 `environments` 里取一个名字。",
     },
     options="{engine} 的 options",
     none="",
@@ -103,9 +116,12 @@ def sections() -> list[Section]:
     return [
         Section("", Fleet),
         Section("gateway.", Gateway),
+        Section("fastchat.", FastChat),
         Section("deployments.*.", Deployment),
         Section("timeouts.", Timeouts),
         Section("arena.", Arena),
+        Section("budget.", Budget),
+        Section("environment.", EnvironmentRecipe),
         *(section for section in engines if section.model.model_fields),
     ]
 
@@ -159,7 +175,7 @@ def _value(shape: Mapping[str, Any]) -> str:
     """A field's type and range in a word: `text`, `1 … 1000`, `a` or `b`."""
     match shape:
         case {"$ref": str(reference)}:
-            found = reference.rsplit("/", 1)[1].lower()
+            found = reference.rsplit("/", 1)[1].lower().removesuffix("recipe")
         case {"anyOf": list(several)}:
             found = " / ".join(_value(each) for each in several if each.get("type") != "null")
         case {"const": str(word)}:

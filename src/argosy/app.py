@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import random
 import shutil
 import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from argosy.config.environment import Environment
 from argosy.errors import InputError
@@ -25,7 +26,7 @@ from argosy.protocol.admin import FleetTable
 from argosy.state import FleetFolder
 
 if TYPE_CHECKING:
-    from argosy.config.schema import Arena, Fleet
+    from argosy.config.schema import Arena, FastChat, Fleet
     from argosy.fleet.controller import Controller
     from argosy.gateway.app import Gateway
     from argosy.gateway.arena import ArenaSurface
@@ -34,9 +35,13 @@ if TYPE_CHECKING:
     from argosy.gateway.keys import ClientKeys
     from argosy.gateway.openai import OpenAISurface
     from argosy.processes.identity import ProcessIdentity
+    from argosy.protocol.replica import ReplicaSpec
     from argosy.registry.registry import Registry
     from argosy.telemetry.logging import LogFormat
     from argosy.telemetry.otlp import Otlp
+    from argosy.wire.client import Client
+    from argosy.worker.listener import Target
+    from argosy.worker.main import Beside
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,7 @@ class GatewaySettings:
     cors_origins: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
     log_format: LogFormat = "text"
+    fastchat: FastChat | None = None  # a listener that this gateway keeps itself, where no controller does
     tls: tuple[str, str] | None = None  # certificate and key, PEM files; None: plain HTTP
     arena: ArenaSettings | None = None
     telemetry: Literal["otlp"] | None = None
@@ -330,6 +336,8 @@ async def _serve_gateway(
             beside.append(together.create_task(KeyWatch(keys, gateway.gatekeeper.take).run()))
             if log is not None:
                 beside.append(together.create_task(RotatingLog(log).keep_small()))
+            if settings.fastchat is not None:
+                beside.append(together.create_task(_keep_companion(folder, settings.fastchat, environment)))
             await serve(gateway, listener, settings.grace_seconds, lambda: on_listening(address), tls=tls)
             for task in beside:
                 task.cancel()
@@ -340,6 +348,18 @@ async def _serve_gateway(
             otlp.close()
         _forget_own_record(folder, record)
     return 0
+
+
+async def _keep_companion(folder: FleetFolder, settings: FastChat, environment: Environment) -> None:
+    from argosy.fleet.companion import LOOK_SECONDS, Companion  # noqa: PLC0415
+
+    companion = Companion(folder, env=environment.variables, owner=os.getpid())
+    try:
+        while True:
+            companion.keep(settings, time.monotonic())
+            await asyncio.sleep(LOOK_SECONDS)
+    finally:
+        await companion.end()
 
 
 def make_client_key(fleet: Fleet, folder: FleetFolder, environment: Environment) -> str | None:
@@ -425,7 +445,10 @@ def run_controller(folder: FleetFolder, environment: Environment) -> int:
 
 
 async def _control(folder: FleetFolder, environment: Environment, owner: ProcessIdentity | None) -> int:
+    from argosy.config.needs import Needs  # noqa: PLC0415
+    from argosy.devices.inventory import Machine  # noqa: PLC0415
     from argosy.fleet.api import FleetListener, controller_app  # noqa: PLC0415
+    from argosy.fleet.companion import Companion  # noqa: PLC0415
     from argosy.fleet.controller import Controller  # noqa: PLC0415
     from argosy.fleet.gateway_process import GatewayProcess  # noqa: PLC0415
     from argosy.fleet.local import LocalLauncher  # noqa: PLC0415
@@ -460,8 +483,10 @@ async def _control(folder: FleetFolder, environment: Environment, owner: Process
     identity = ProcessIdentity.own()
     controller = Controller(
         folder,
-        launcher=LocalLauncher(folder, env=variables),
+        launcher=LocalLauncher(folder, env=variables, machine=Machine.of(environment.devices, environment.variables)),
+        needs=Needs(environment.cache, folder.footprints).of_fleet,
         gateway=GatewayProcess(folder, client=client, admin_key=admin_key, changed=changed.set, env=variables),
+        companion=Companion(folder, env=variables),
         desired=desired,
         before=fleet_of(before, folder) if before is not None else None,
         address=listener.address,
@@ -517,4 +542,41 @@ def run_worker(spec_path: Path, environment: Environment, *, log: Path | None = 
 
     logging.configure(log)
     spec, folder = main.read_spec(spec_path)
-    return asyncio.run(main.run(spec, folder, environment))
+    return asyncio.run(main.run(spec, folder, environment, _fastchat_registration(spec)))
+
+
+def _fastchat_registration(spec: ReplicaSpec) -> Callable[[Client, str], Beside] | None:
+    """What makes a worker's registration at an old FastChat controller; None where it has none."""
+    settings = spec.fastchat
+    if settings is None:
+        return None
+    from argosy.fastchat.registration import Registration  # noqa: PLC0415
+
+    def beside_of(client: Client, join_token: str) -> Beside:
+        names = [spec.deployment.name, *spec.deployment.aliases]
+        secret = f"{join_token} {spec.deployment.name}"
+
+        def beside(target: Callable[[], Target | None]) -> Coroutine[Any, Any, None]:
+            return Registration(settings, names=names, secret=secret, client=client, target=target).run()
+
+        return beside
+
+    return beside_of
+
+
+def run_fastchat(folder: FleetFolder, settings: FastChat, environment: Environment, *, owner: int | None) -> int:
+    """The listener for old FastChat processes, until SIGTERM, SIGINT or the end of the process `owner`. Returns the
+    exit code.
+
+    Raises InputError when its address cannot be had, or the fleet has no join token.
+    """
+    from argosy.fastchat import main  # noqa: PLC0415
+    from argosy.processes.identity import ProcessIdentity  # noqa: PLC0415
+    from argosy.telemetry import logging  # noqa: PLC0415
+
+    logging.configure()
+    try:
+        who = ProcessIdentity.of(owner) if owner is not None else None
+    except ProcessLookupError:
+        return 0  # it ended before we began
+    return asyncio.run(main.run(folder, settings, environment, who))

@@ -4,6 +4,7 @@
     ├── InputError                      what the user gave is wrong: exit code 2, nothing was started
     │   ├── FleetFileError              every fault of a fleet file at once, each with its path
     │   ├── SourceError                 a source of weights that cannot be had
+    │   ├── BuildError                  an environment of Python packages that cannot be built
     │   └── CommandError                what was typed in a chat: told there, and the chat goes on
     ├── NotRunningError                 the command needs a fleet and none runs: exit code 3
     ├── EngineError                     an engine could not start or stopped
@@ -64,6 +65,17 @@ class SourceError(InputError):
     """A source of weights that is malformed, missing or cannot be fetched.
 
     `permanent`: fetching it again cannot help (no such file, a licence that was not accepted), so nobody retries.
+    """
+
+    def __init__(self, message: str, *, permanent: bool = False) -> None:
+        super().__init__(message)
+        self.permanent = permanent
+
+
+class BuildError(InputError):
+    """An environment of Python packages that cannot be built.
+
+    `permanent`: building it again cannot help (no such version, needs that contradict each other), so nobody retries.
     """
 
     def __init__(self, message: str, *, permanent: bool = False) -> None:

@@ -8,6 +8,8 @@
       gateway.json          ProcessRecord of the gateway                                  (gateway)
       gateway.new.json      ProcessRecord of a gateway that starts and has not written its own yet    (controller)
       gateway.old.json      list[ProcessRecord]: gateways that another one replaces       (controller)
+      fastchat.json         ProcessRecord of the FastChat listener                        (FastChat listener)
+      fastchat.workers.json list[Registration]: old workers that it knows                 (FastChat listener)
       table.json            the last FleetTable, for a gateway that starts alone          (gateway)
       arena.sqlite          votes, where arena.database names no other place              (gateway)
       secrets/              admin_key · join_token · client_key                           (who needs one first)
@@ -15,6 +17,7 @@
       logs/NAME.log         of controller, gateway and every replica; NAME is percent-quoted
       replicas/ID/          spec.json process.json (controller) · status.json engine.json address chat_template.jinja
                             (worker)
+    measured/               KEY.json: Footprint of what was loaded: what it really held                        (worker)
     chat_history            what was typed in chats                                        (argosy chat)
     memory/                 FLEET@REPLICA.json: what its engine needs at least; lock           (worker)
 
@@ -167,6 +170,14 @@ class FleetFolder:
         return self.root / "gateway.new.json"
 
     @property
+    def fastchat(self) -> Path:
+        return self.root / "fastchat.json"
+
+    @property
+    def fastchat_workers(self) -> Path:
+        return self.root / "fastchat.workers.json"
+
+    @property
     def table(self) -> Path:
         return self.root / "table.json"
 
@@ -184,6 +195,11 @@ class FleetFolder:
     def reservations(self) -> Path:
         """Of memory, by all fleets of this home: they share one machine."""
         return self.root.parent.parent / "memory"
+
+    @property
+    def footprints(self) -> Path:
+        """What engines really held, of all fleets of this home."""
+        return self.root.parent.parent / "measured"
 
     def log(self, name: str) -> Path:
         """Of `controller`, `gateway` or a replica's id."""

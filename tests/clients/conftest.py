@@ -11,6 +11,8 @@ import pytest
 
 from argosy.config.environment import Environment
 from argosy.models.resolve import resolve
+from argosy.processes.identity import ProcessIdentity
+from argosy.state import write_json
 from command import Argosy
 
 FLEET = """
@@ -32,6 +34,7 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     )
     folder = tmp_path_factory.mktemp("clients")
     argosy = Argosy(folder / "home", folder)
+    write_json(argosy.fleet().owner, ProcessIdentity.own())  # a run that is killed leaves no models behind
     try:
         argosy.run("up", "-d", argosy.file(FLEET.format(qwen=qwen, embedder=embedder)))
         yield argosy.ps()["gateways"][0]["address"] + "/v1"

@@ -66,17 +66,15 @@ class TestLangChain:
         result = {"role": "tool", "tool_call_id": called.tool_calls[0]["id"], "content": "It rains."}
         assert self.chat(door).invoke([("user", PARIS), called, result]).text
 
-    @pytest.mark.parametrize("texts", [True, False], ids=["texts", "token ids"])
-    def test_embeddings(self, door: str, texts: bool) -> None:
-        """By default LangChain sends token ids of an OpenAI model, which the door takes as OpenAI's does."""
-        vectors = OpenAIEmbeddings(
-            base_url=door,
-            api_key="none",
-            model="embedder",
-            check_embedding_ctx_length=not texts,
-            tiktoken_enabled=True,
-        )
+    def test_embeddings(self, door: str) -> None:
+        vectors = OpenAIEmbeddings(base_url=door, api_key="none", model="embedder", check_embedding_ctx_length=False)
         assert {len(each) for each in vectors.embed_documents(["ships", "a fleet of ships"])} == {576}
+
+    def test_embeddings_of_token_ids_are_taken(self, door: str) -> None:
+        """As LangChain sends them by default: its client without its tokenizer, which it would fetch from OpenAI."""
+        client = OpenAIEmbeddings(base_url=door, api_key="none", model="embedder").client
+        told = client.create(model="embedder", input=[[9707, 1879], [11]])
+        assert [len(each.embedding) for each in told.data] == [576, 576]
 
 
 class TestAutoGen:
@@ -181,15 +179,19 @@ class TestAnthropic:
 
     def test_a_tools_result_is_read(self, client: anthropic.Anthropic) -> None:
         call = {"type": "tool_use", "id": "toolu_1", "name": TOOL["name"], "input": {"city": "Paris"}}
-        result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "It rains."}
-        messages = [
-            {"role": "user", "content": PARIS},
-            {"role": "assistant", "content": [call]},
-            {"role": "user", "content": [result]},
-        ]
-        tool = {"name": TOOL["name"], "description": TOOL["description"], "input_schema": TOOL["parameters"]}
-        told = client.messages.create(model="qwen", max_tokens=100, messages=messages, tools=[tool])
-        assert "rain" in told.content[0].text
+        asked = [{"role": "user", "content": PARIS}, {"role": "assistant", "content": [call]}]
+
+        def with_result(text: str) -> list[dict[str, Any]]:
+            result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": text}
+            return [*asked, {"role": "user", "content": [result]}]
+
+        short, long = (
+            client.messages.count_tokens(model="qwen", messages=with_result(text)).input_tokens
+            for text in ("It rains.", "It rains. " * 20)
+        )
+        assert long > short + 40
+        told = client.messages.create(model="qwen", max_tokens=100, messages=with_result("It rains."))
+        assert told.content[0].text
 
     def test_a_forced_call_is_refused_as_the_engine_would_overlook_it(self, client: anthropic.Anthropic) -> None:
         tool = {"name": TOOL["name"], "description": TOOL["description"], "input_schema": TOOL["parameters"]}

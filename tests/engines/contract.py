@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,12 @@ NAME = "org/model"
 
 
 def blueprint_of(
-    deployment: Mapping[str, Any], folder: Path, client: Client, patience: Patience | None = None
+    deployment: Mapping[str, Any],
+    folder: Path,
+    client: Client,
+    patience: Patience | None = None,
+    *,
+    python: Path = Path(sys.executable),
 ) -> Blueprint:
     checked = Deployment.model_validate(deployment)
     return Blueprint(
@@ -42,6 +48,7 @@ def blueprint_of(
         client=client,
         reservations=Reservations(folder / "memory", "test"),
         patience=patience or Patience(),
+        python=python,
     )
 
 
@@ -92,6 +99,8 @@ async def start(blueprint: Blueprint, path: Path | None = None) -> Running:
 
 class EngineContract:
     """Claims about an engine that serves a model under the deployment's name."""
+
+    death_seconds = 2.0  # until the death of its process is told, and all below it is gone
 
     @pytest.fixture
     def deployment(self) -> dict[str, Any]:
@@ -149,7 +158,7 @@ class EngineContract:
         watching = asyncio.create_task(running.incarnation.watch())
         os.kill(running.pid, signal.SIGKILL)
         with pytest.raises(EngineError, match=f"{NAME}.0 was killed by SIGKILL, not by Argosy: probably by the kernel"):
-            await asyncio.wait_for(watching, 2)
+            await asyncio.wait_for(watching, self.death_seconds)
 
     async def test_a_stop_leaves_nothing(self, running: Running) -> None:
         members = [ProcessIdentity.of(running.pid)]

@@ -1,6 +1,7 @@
 import json
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -125,3 +126,24 @@ class TestAChatTemplateOfItsOwn:
         deployment = {"source": str(smollm2), "chat_template": "{% for m in messages %}{{ m.role }"}
         with pytest.raises(EngineError, match=r"exited with code 1 .* Last lines: .* own chat_template:"):
             await start(blueprint_of(deployment, tmp_path, client), smollm2)
+
+
+async def test_a_draft_model_guesses_and_the_answer_is_the_same(smollm2: Path, tmp_path: Path, client: Client) -> None:
+    options = {"context": 512, "slots": 1, "draft_model": str(smollm2), "draft_tokens": 4}
+    blueprint = blueprint_of({"source": str(smollm2), "options": options}, tmp_path, client)
+    running = await start(replace(blueprint, companions={"draft_model": smollm2}), smollm2)
+    try:
+        ask = {"messages": [{"role": "user", "content": "Name three colors."}], "max_tokens": 12, "temperature": 0}
+        answer = await running.post(CHAT, **ask)
+        assert answer["choices"][0]["message"]["content"] == "1. Red\n2. Blue\n3. Green"
+        assert answer["timings"]["draft_n_accepted"] > 0
+    finally:
+        await running.incarnation.stop(0.5)
+
+
+async def test_a_parameter_that_llama_cpp_does_not_have_is_told_with_the_one_that_is_meant(
+    smollm2: Path, tmp_path: Path, client: Client
+) -> None:
+    deployment = {"source": str(smollm2), "options": {"extra_args": {"n_kep": 8}}}
+    with pytest.raises(EngineError, match=r"llama.cpp has no parameter 'n_kep'; did you mean n_keep\?"):
+        await start(blueprint_of(deployment, tmp_path, client), smollm2)

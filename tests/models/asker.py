@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hub import Hub
 
-from argosy.models.cache import folder_bytes
+from argosy.disk import folder_bytes
 from argosy.models.progress import Progress
 from argosy.models.resolve import resolve
 from waiting import until

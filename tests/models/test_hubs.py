@@ -155,7 +155,7 @@ def test_cancelled_half_way_it_ends_at_once(ask: Asker) -> None:
 PRIVATE = Repository({"m.gguf": WEIGHTS}, token="good")
 GATED = Repository({"m.gguf": WEIGHTS}, gated=True)
 SEVERAL = Repository({"m-Q2_K.gguf": WEIGHTS, "m-Q8_0.gguf": OTHER})
-OLD = Repository({"config.json": b"{}", "pytorch_model.bin": WEIGHTS})
+OLD = Repository({"config.json": b"{}", "model.onnx": WEIGHTS})
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ OLD = Repository({"config.json": b"{}", "pytorch_model.bin": WEIGHTS})
             "",
             "hf:org/several has no Q4_K_M; name one: Q2_K (2 MB), Q8_0 (2 MB); for example hf:org/se",
         ),
-        ("hf:org/old", "", "has neither GGUF files nor safetensors; it has pytorch_model.bin"),
+        ("hf:org/old", "", "has neither GGUF files nor safetensors; it has model.onnx"),
         ("hf:org/gated", "", "org/gated is gated: accept its licence at {url}/org/gated, then set HF_TOKEN to a token"),
         ("hf:org/gated", "mine", "accept its licence at {url}/org/gated, the account of your HF_TOKEN has not"),
         ("hf:org/private", "", "has no model org/private: check the spelling; a private one needs HF_TOKEN"),

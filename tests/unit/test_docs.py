@@ -104,7 +104,7 @@ def test_every_message_that_has_a_cure_is_one_that_argosy_says() -> None:
 
 def test_every_message_has_a_cure() -> None:
     """Of commands, fleets, engines and sources; what answers a request has its row by its code."""
-    plain = {"ArgosyError", "EngineError", "InputError", "NotRunningError", "SourceError"}
+    plain = {"ArgosyError", "BuildError", "EngineError", "InputError", "NotRunningError", "SourceError"}
     by_code_or_plain = {"BadRequestError", "ForbiddenError", "NotFoundError"}
     quotes = [quote for row in Page.read(TROUBLESHOOTING).rows() for quote in re.findall(r"`([^`]* [^`]*)`", row[0])]
     missing = []

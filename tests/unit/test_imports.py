@@ -13,7 +13,10 @@ import pytest
 SRC = Path(__file__).parents[2] / "src"
 
 # Anybody may import a leaf; a leaf imports only leaves.
-LEAVES = {"errors", "state", "processes", "protocol", "wire", "telemetry", "config.schema", "config.values"}
+LEAVES = {
+    *("errors", "state", "disk", "processes", "protocol", "wire", "telemetry"),
+    *("config.gpus", "config.recipe", "config.schema", "config.values", "engines.memory"),
+}
 
 # A room → the rooms that it may import, besides the leaves and itself.
 ARROWS = {
@@ -25,12 +28,27 @@ ARROWS = {
     "dispatch": {"registry"},
     "web": set[str](),
     "gateway": {"dispatch", "registry", "config", "arena", "web"},
-    "fleet": {"config"},
-    "worker": {"engines", "models", "config"},
-    "app": {"gateway", "fleet", "worker", "dispatch", "registry", "config", "engines", "models", "arena"},
+    "devices": {"config", "engines"},
+    "fleet": {"config", "devices"},
+    "environments": set[str](),
+    "worker": {"engines", "models", "environments", "config", "devices"},
+    "fastchat": {"worker", "config"},
     "chat": set[str](),
-    "doctor": {"config", "engines", "fleet", "gateway", "models"},
-    "cli": {"app", "chat", "doctor", "fleet", "config", "models"},
+    "app": {
+        "devices",
+        "gateway",
+        "fleet",
+        "worker",
+        "fastchat",
+        "dispatch",
+        "registry",
+        "config",
+        "engines",
+        "models",
+        "arena",
+    },
+    "doctor": {"config", "devices", "engines", "fleet", "gateway", "models"},
+    "cli": {"app", "chat", "devices", "doctor", "fleet", "config", "engines", "models", "environments"},
     "__main__": {"cli"},
 }
 

@@ -20,6 +20,8 @@ _COMMANDS = {
     "ps": ("ps", "Show deployments and replicas, their state and its reason."),
     "top": ("top", "Watch the fleet: requests, tokens, memory, live."),
     "logs": ("logs", "Show the log of a deployment, the gateway or the controller."),
+    "plan": ("plan", "Show where every replica would run, and what `up` would change; start nothing."),
+    "devices": ("devices", "Show this machine's GPUs, cores and memory, and who uses them."),
     "check": ("check_command", "Find every fault in a fleet file; start nothing."),
     "stop": ("stop", "Stop all, the gateway, the workers or one deployment; what runs finishes."),
     "start": ("change", "Start what was stopped, or a replica that was drained."),
@@ -32,10 +34,12 @@ _COMMANDS = {
     "pull": ("pull", "Fetch models before they are needed."),
     "models": ("models", "Show the models with a short name, and the weights that were fetched."),
     "rm": ("rm", "Remove fetched weights."),
+    "env": ("env", "Show, build and remove the Python environments of engines."),
     "doctor": ("doctor", "Look for what is wrong with this machine and its fleets."),
     "gateway": ("gateway", "Serve only a gateway; workers join it."),
     "worker": ("worker", "Serve one replica and join it to gateways."),
     "controller": ("controller", ""),
+    "fastchat": ("fastchat", ""),
 }
 _TAKES_A_NUMBER = {"scale"}
 

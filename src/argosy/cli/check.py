@@ -6,6 +6,7 @@ from pathlib import Path
 
 from argosy.config import fastchat_variables
 from argosy.config.budget import shortage
+from argosy.config.engine_fields import chosen_engine
 from argosy.config.environment import Environment
 from argosy.config.load import load_fleet
 from argosy.config.schema import Deployment, Fleet
@@ -19,15 +20,15 @@ def check(path: Path, environment: Environment) -> str:
         f"{path}: no faults. Fleet {fleet.name}, {count} deployment{'' if count == 1 else 's'}, "
         f"gateway on {fleet.gateway.host}:{fleet.gateway.port}"
     ]
-    lines += [f"  {name}: {_summary(deployment)}" for name, deployment in fleet.deployments.items()]
+    lines += [f"  {name}: {_summary(deployment, environment)}" for name, deployment in fleet.deployments.items()]
     lines += [f"note: {note}" for note in _notes(fleet, environment)]
     return "\n".join(lines)
 
 
-def _summary(deployment: Deployment) -> str:
-    engine = deployment.engine_name
+def _summary(deployment: Deployment, environment: Environment) -> str:
+    engine, why = chosen_engine(deployment, environment.cache)
     copies = len(deployment.urls) if engine == "remote" else deployment.replicas
-    parts = [engine, f"{copies} replica{'' if copies == 1 else 's'}"]
+    parts = [f"{engine} ({why})" if why else engine, f"{copies} replica{'' if copies == 1 else 's'}"]
     if deployment.source:
         parts.append(f"source {deployment.source}")
     if deployment.aliases:

@@ -76,6 +76,7 @@ def served_alone(file: Path | None, name: str | None, environment: Environment) 
 
 def _serve(wanted: Fleet, environment: Environment) -> int:
     import time
+    from dataclasses import replace
 
     from argosy.app import gateway_settings, make_client_key, run_gateway
     from argosy.cli.fleets import fleet_folder
@@ -95,6 +96,7 @@ def _serve(wanted: Fleet, environment: Environment) -> int:
             folder.set_secret(name, given)  # so that commands on this machine find it
     folder.table.unlink(missing_ok=True)  # of an earlier fleet with this name
     settings = gateway_settings(wanted, folder, environment, revision=time.time_ns() // 1_000_000)
+    settings = replace(settings, fastchat=wanted.fastchat)
 
     def tell(address: str) -> None:
         print(f"gateway: {address}/v1 (fleet {wanted.name}; Ctrl-C stops it)", flush=True)

@@ -110,7 +110,7 @@ def _text(found: dict[str, Any], cache: Path) -> str:
         [
             each["name"],
             size(each["size_bytes"]),
-            _ago(time.time() - each["used"]),
+            ago(time.time() - each["used"]),
             ", ".join(each["used_by"]),
             each["source"] or "half fetched; the next try goes on from there",
         ]
@@ -121,7 +121,7 @@ def _text(found: dict[str, Any], cache: Path) -> str:
     return "\n".join(lines)
 
 
-def _ago(seconds: float) -> str:
+def ago(seconds: float) -> str:
     for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * length:
             return f"{seconds / length:.0f} {unit} ago"

@@ -20,8 +20,9 @@ def fleet_text(report: FleetReport, now: float) -> str:
     """What `argosy ps` prints of one fleet. `now`: Unix seconds."""
     lines = [f"fleet {report.name}"]
     processes = [("gateway", each) for each in report.gateways] + [("controller", report.controller)]
+    processes += [("fastchat", report.fastchat)] if report.fastchat is not None else []
     for name, process in processes:
-        where = f" at {process.address}" if process.address and name == "gateway" else ""
+        where = f" at {process.address}" if process.address and name in ("gateway", "fastchat") else ""
         pid = f", pid {process.pid}" if process.pid else ""
         restarts = f", {process.restarts} restarts" if process.restarts else ""
         dash = " — " if process.state in ("gone", "none") else ": "
@@ -37,6 +38,11 @@ def fleet_text(report: FleetReport, now: float) -> str:
         rows += [_row(replica, now) for replica in deployment.replicas]
     header = ["NAME", "STATE", "ENGINE/ADDRESS", "PID", "IN FLIGHT", "TOKENS/S", "MEMORY", "UPTIME", "RESTARTS"]
     header.append("REASON")
+    devices = {replica.id: ", ".join(replica.devices) for each in report.deployments for replica in each.replicas}
+    if any(devices.values()):  # where nobody was given any, the column would be empty
+        header.insert(3, "DEVICES")
+        for row in rows:
+            row.insert(3, devices.get(row[0].strip(), "") if row[0].startswith("  ") else "")
     return "\n".join([*lines, "", table(header, rows)])
 
 

@@ -34,6 +34,7 @@ def up(
     concurrency: Annotated[
         int | None, typer.Option(min=1, max=10000, help="Requests in flight per replica, of every deployment.")
     ] = None,
+    gpus: Annotated[str | None, typer.Option(help="GPUs for the models that are named, such as 2,3.")] = None,
 ) -> None:
     """Serve what a fleet file asks for, or the models that are named. Ctrl-C stops all of it; with -d, `down` does."""
     import asyncio
@@ -42,7 +43,7 @@ def up(
     from argosy.config.fastchat_variables import notes
 
     environment = read_environment()
-    wanted = wanted_fleet(what or [], environment)
+    wanted = wanted_fleet(what or [], environment, gpus)
     if fleet is not None:
         fleet_folder(environment, fleet)  # checks the name
         wanted = wanted.model_copy(update={"name": fleet})
@@ -67,18 +68,22 @@ def with_flags(wanted: Fleet, *, host: str | None, port: int | None, concurrency
     return wanted.model_copy(update=changes)
 
 
-def wanted_fleet(what: Sequence[str], environment: Environment) -> Fleet:
+def wanted_fleet(what: Sequence[str], environment: Environment, gpus: str | None = None) -> Fleet:
     """What the arguments mean. Raises InputError with everything that is wrong with it."""
+    from argosy.config.gpus import indices_of
     from argosy.config.load import fleet_of_sources, load_fleet
     from argosy.errors import InputError
 
     files = [each for each in what if Path(each).suffix in (".yaml", ".yml")]
+    pins = indices_of(gpus) if gpus is not None else None
+    if pins is not None and (files or not what):
+        raise InputError("--gpus is for models that are named here; in a fleet file write gpus: for each of them")
     if files and len(what) > 1:
         raise InputError(f"one fleet file, or sources without one: got {' '.join(what)}")
     if files:
         return load_fleet(Path(files[0]), environment)
     if what:
-        return fleet_of_sources(what, environment)
+        return fleet_of_sources(what, environment, pins)
     if not _DEFAULT_FILE.exists():
         raise InputError(
             "no fleet.yaml here. Name a fleet file or a model: `argosy up smollm2` serves the demonstration model."
@@ -88,10 +93,14 @@ def wanted_fleet(what: Sequence[str], environment: Environment) -> Fleet:
 
 def _prepare(folder: FleetFolder, wanted: Fleet, environment: Environment) -> None:
     """Whatever can be known to go wrong is found here, before anything starts; and what changes is said."""
+    import asyncio
+
     from argosy.app import make_client_key
+    from argosy.cli.plan_text import short_plan_text
     from argosy.fleet.address import port_of
     from argosy.fleet.difference import difference_text
     from argosy.fleet.observer import controller_of, desired_of, runs
+    from argosy.fleet.outlook import forecast_of
     from argosy.fleet.port import check_port
     from argosy.state import Home, ProcessRecord, read_json
 
@@ -102,6 +111,8 @@ def _prepare(folder: FleetFolder, wanted: Fleet, environment: Environment) -> No
         check_port(gateway.host, gateway.port, Home(environment.home))
     if (made := make_client_key(wanted, folder, environment)) is not None:
         print(f"client key (made just now, shown once): {made}")
+    if text := short_plan_text(asyncio.run(forecast_of(wanted, folder, environment))):
+        print(text)
     if not runs(folder):
         return
     known = desired_of(folder)

@@ -9,7 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from argosy.config.environment import Environment
-    from argosy.protocol.replica import JoinSettings
+    from argosy.protocol.replica import FastChatSettings, JoinSettings
     from argosy.state import FleetFolder
 
 
@@ -27,6 +27,8 @@ def worker(
     concurrency: Annotated[
         int | None, typer.Option(min=1, help="Requests in flight (default: the engine's slots).")
     ] = None,
+    gpus: Annotated[str | None, typer.Option(help="GPUs that it sees, such as 2 or 2,3 (argosy devices).")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu: it sees no GPU; gpu: it must have one.")] = None,
     port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="Where gateways reach this worker (default: a free one).")
     ] = None,
@@ -41,30 +43,47 @@ def worker(
     join_token_file: Annotated[
         Path | None, typer.Option(help="The gateways' join token; on a gateway's own machine it is found by itself.")
     ] = None,
+    fastchat_controller: Annotated[
+        str | None, typer.Option(metavar="URL", help="An old FastChat controller to register at, too or alone.")
+    ] = None,
+    fastchat_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Where FastChat's processes reach this worker (default: a free one).")
+    ] = 0,
+    fastchat_address: Annotated[
+        str | None, typer.Option(metavar="URL", help="What the old controller is told, where that cannot be derived.")
+    ] = None,
     spec: Annotated[Path | None, typer.Option(hidden=True, help="What a controller starts us with.")] = None,
 ) -> None:
     """Serve one replica and join it to gateways; Ctrl-C lets running requests finish, then stops it."""
     from argosy.app import run_worker
     from argosy.cli.fleets import read_environment
+    from argosy.config.gpus import indices_of
     from argosy.errors import InputError
-    from argosy.protocol.replica import JoinSettings
+    from argosy.protocol.replica import FastChatSettings, JoinSettings
 
     environment = read_environment()
     if spec is not None:
         raise typer.Exit(run_worker(spec, environment))
-    if not join:
+    if not join and not fastchat_controller:
         raise InputError("a worker needs a gateway: --join http://HOST:PORT (`argosy gateway` starts one)")
-    gateways = list(dict.fromkeys(_gateway(url) for url in join))
+    gateways = list(dict.fromkeys(_gateway(url) for url in join or ()))
     config: dict[str, Any] = {
         "source": source,
         "engine": engine,
         "aliases": [each.strip() for given in aliases or [] for each in given.split(",")],
         "options": dict(_option(each) for each in option or []),
         "concurrency": concurrency,
+        "gpus": indices_of(gpus) if gpus is not None else None,
+        "device": device,
     }
     settings = JoinSettings(port=port or 0, advertise=advertised(advertise))
+    old = None
+    if fastchat_controller:
+        told = _url(fastchat_address, "--fastchat-address") if fastchat_address else None
+        controller = _url(fastchat_controller, "--fastchat-controller")
+        old = FastChatSettings(controller=controller, port=fastchat_port, advertise=told)
     given = {key: value for key, value in config.items() if value}
-    raise typer.Exit(_run(name, given, gateways, settings, token_file=join_token_file, environment=environment))
+    raise typer.Exit(_run(name, given, gateways, settings, old, token_file=join_token_file, environment=environment))
 
 
 def _run(
@@ -72,6 +91,7 @@ def _run(
     config: dict[str, Any],
     gateways: list[str],
     settings: JoinSettings,
+    old: FastChatSettings | None,
     *,
     token_file: Path | None,
     environment: Environment,
@@ -82,15 +102,21 @@ def _run(
     import time
 
     from argosy.app import run_worker
+    from argosy.cli.fleets import fleet_folder
     from argosy.config.load import deployment_record
     from argosy.config.schema import Fleet
+    from argosy.fleet.outlook import place_by_hand
     from argosy.fleet.planner import config_of
     from argosy.processes.identity import ProcessIdentity
     from argosy.protocol.replica import ReplicaSpec
     from argosy.state import ProcessRecord, write_json
 
     name, deployment = _deployment(name, config, environment)
-    folder, token = _folder_and_token(gateways, token_file, environment)
+    if gateways or old is None:
+        folder, token = _folder_and_token(gateways, token_file, environment)
+    else:  # nobody hears its heartbeats: its engine's key is made of a secret of its own
+        folder = fleet_folder(environment, f"joined-{_known_by([old.controller])}")
+        token = folder.make_secret("join_token")
     replica = f"{name}.{secrets.token_hex(3)}"
     files = folder.replica(replica)
     write_json(
@@ -102,13 +128,16 @@ def _run(
             config=config_of(deployment),
             gateways=gateways,
             grace_seconds=Fleet().grace,
-            join=settings,
+            devices=place_by_hand(replica, name, deployment, environment),
+            join=settings if gateways else None,
+            fastchat=old,
         ),
     )
     write_json(files.process, ProcessRecord(identity=ProcessIdentity.own()))  # `argosy stop` finds it by this
     log = folder.log(replica)
     log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    print(f"worker {replica}: joining {', '.join(gateways)} (its log: {log})", flush=True)
+    joined = [*gateways, *([old.controller] if old else [])]
+    print(f"worker {replica}: joining {', '.join(joined)} (its log: {log})", flush=True)
     try:
         return run_worker(files.spec, dataclasses.replace(environment, join_token=token), log=log)
     finally:
@@ -137,8 +166,6 @@ def _folder_and_token(
     gateways: list[str], token_file: Path | None, environment: Environment
 ) -> tuple[FleetFolder, str]:
     """Where this replica's state lies, and what signs its heartbeats. Raises InputError without a token."""
-    import hashlib
-
     from argosy.cli.fleets import fleet_folder, read_secret
     from argosy.errors import InputError
 
@@ -150,8 +177,13 @@ def _folder_and_token(
             f"no join token for {' '.join(gateways)}: give --join-token-file or ARGOSY_JOIN_TOKEN (the gateway's"
             " machine has it: `argosy gateway` says in which file)"
         )
-    known_by = hashlib.sha256(" ".join(sorted(gateways)).encode()).hexdigest()[:8]
-    return folder or fleet_folder(environment, f"joined-{known_by}"), token
+    return folder or fleet_folder(environment, f"joined-{_known_by(gateways)}"), token
+
+
+def _known_by(urls: list[str]) -> str:
+    import hashlib
+
+    return hashlib.sha256(" ".join(sorted(urls)).encode()).hexdigest()[:8]
 
 
 def _local_fleet(gateways: list[str], environment: Environment) -> FleetFolder | None:
@@ -211,6 +243,17 @@ def advertised(address: str | None) -> str | None:
             " 10.0.0.5:21002 (it is spoken to by plain HTTP)"
         )
     return checked
+
+
+def _url(text: str, flag: str) -> str:
+    """http://HOST:PORT. Raises InputError."""
+    from argosy.errors import InputError
+    from argosy.wire.origin import split_url
+
+    origin, path = split_url(text)
+    if path.rstrip("/"):
+        raise InputError(f"{flag} {text}: write http://HOST:PORT, without a path")
+    return str(origin)
 
 
 def _option(text: str) -> tuple[str, object]:

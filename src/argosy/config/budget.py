@@ -8,16 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from argosy.config.environment import Environment
-from argosy.config.schema import Deployment, Fleet
-from argosy.engines import catalog as engines
+from argosy.config.needs import memory_need
+from argosy.config.schema import Fleet
 from argosy.engines import machine
-from argosy.engines.base import EngineContext
 from argosy.engines.memory import MemoryNeed, gib
 from argosy.errors import SourceError
-from argosy.models.catalog import CATALOG
 from argosy.models.resolve import cached
 
 
@@ -56,22 +53,16 @@ class Budget:
 
 def shortage(fleet: Fleet, environment: Environment) -> str | None:
     """The sentence for a fleet that this machine cannot hold. Reads the headers of what is here; fetches nothing."""
+    if machine.has_gpu():
+        return None  # where each of them will lie is for the plan to say
     needs = []
     for name, deployment in fleet.deployments.items():
-        if deployment.check_memory and (need := _need(name, deployment, environment.cache)) is not None:
+        if not deployment.check_memory or deployment.source is None:
+            continue
+        try:
+            path = cached(deployment.source, cache=environment.cache)
+        except SourceError:
+            continue  # the start says what is wrong with it
+        if (need := memory_need(name, deployment, path)) is not None:
             needs.append((name, need, deployment.replicas))
     return Budget.of(needs).excess(machine.memory_limit_bytes())
-
-
-def _need(name: str, deployment: Deployment, cache: Path) -> MemoryNeed | None:
-    if deployment.source is None:
-        return None
-    try:
-        path = cached(deployment.source, cache=cache)
-    except SourceError:
-        return None  # the start says what is wrong with it
-    if path is None:
-        row = CATALOG.get(deployment.source)
-        return None if row is None or machine.has_gpu() else MemoryNeed(deployment.source, row.size_bytes)
-    context = EngineContext(name=name, deployment=deployment, path=path, key="", port=0, address_file=Path())
-    return engines.engine(deployment.engine_name).memory(context)

@@ -17,22 +17,25 @@ from pydantic import BaseModel, ValidationError
 
 from argosy.config import arena as arena_settings
 from argosy.config import chat_template, fastchat_variables, yaml_file
+from argosy.config.engine_fields import engine_faults, named_environments
 from argosy.config.environment import Environment
-from argosy.config.faults import Finding, findings, none_of
+from argosy.config.faults import Finding, findings
+from argosy.config.gpus import lists_of, split_source
+from argosy.config.paths import made_absolute
 from argosy.config.schema import (
     Arena,
+    Budget,
     Deployment,
+    FastChat,
     Fleet,
     Gateway,
     Timeouts,
-    decide_engine,
-    misfits,
     shared_names,
 )
 from argosy.config.shaping import shaping_of
 from argosy.config.values import RESERVED_NAMES, check_fleet_name
 from argosy.config.yaml_file import Document, UnreadableError
-from argosy.engines import catalog
+from argosy.engines import catalog, choice
 from argosy.errors import Fault, FleetFileError, InputError, SourceError
 from argosy.models import sources as model_sources
 from argosy.protocol.deployment import DeploymentRecord
@@ -60,12 +63,18 @@ def load_fleet(path: Path, environment: Environment) -> Fleet:
     return _checked(document, str(path), path.absolute().parent)
 
 
-def fleet_of_sources(sources: Sequence[str], environment: Environment) -> Fleet:
-    """A fleet named `default` of sources on the command line; the same one twice means two replicas."""
+def fleet_of_sources(sources: Sequence[str], environment: Environment, gpus: tuple[int, ...] | None = None) -> Fleet:
+    """A fleet named `default` of sources on the command line; the same one twice means two replicas, `qwen3@2 qwen3@3`
+    one on GPU 2 and one on GPU 3. `gpus`: for every replica that names none. Raises InputError."""
     deployments: dict[str, dict[str, Any]] = {}
-    for source in dict.fromkeys(sources):
+    for source, pins in _pinned(sources).items():
         name = _free_name(_name_of(source), deployments)
-        deployments[name] = {"source": source, "replicas": list(sources).count(source)}
+        deployments[name] = {"source": source, "replicas": len(pins)}
+        groups = [group for each in pins if (group := each or gpus) is not None]
+        if groups and len(groups) < len(pins):
+            raise InputError(f"{source} is named with GPUs (@) and without: say for each of its replicas, or for none")
+        if groups:
+            deployments[name]["gpus"] = groups
     data: dict[str, Any] = {"name": "default", "deployments": deployments}
     fastchat_variables.fill(data, environment.variables)
     return _checked(Document(data), "the command line", Path().absolute())
@@ -84,7 +93,7 @@ def deployment_record(name: str, deployment: Deployment, *, revision: int, stopp
     return DeploymentRecord(
         name=name,
         revision=revision,
-        aliases=list(deployment.aliases),
+        aliases=[*deployment.aliases, *deployment.adapters],
         replicas=len(deployment.urls) if deployment.engine_name == "remote" else deployment.replicas,
         task=deployment.task,
         policy=deployment.policy,
@@ -111,11 +120,13 @@ def json_schema() -> dict[str, Any]:
         title = f"Options of {name}"
         schema["$defs"][title] = {**options, "title": title}
         chosen: dict[str, Any] = {"properties": {"engine": {"const": name}}, "required": ["engine"]}
-        if name == decide_engine(None, urls=None, command=None):
-            left_out = {"not": {"anyOf": [{"required": [field]} for field in ("engine", "urls", "command")]}}
-            chosen = {"anyOf": [chosen, left_out]}
         then = {"properties": {"options": {"$ref": f"#/$defs/{title.replace(' ', '%20')}"}}}
         deployment["allOf"].append({"if": chosen, "then": then})
+    left_out = {"not": {"anyOf": [{"required": [field]} for field in ("engine", "urls", "command")]}}
+    any_of = [{"$ref": f"#/$defs/{f'Options of {name}'.replace(' ', '%20')}"} for name in choice.CANDIDATES]
+    deployment["allOf"].append({"if": left_out, "then": {"properties": {"options": {"anyOf": any_of}}}})
+    recipe = deployment["properties"]["environment"]
+    recipe["anyOf"] = [{"type": "string", "description": "one of `environments`"}, *recipe["anyOf"]]
     return {**schema, "$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Argosy fleet file"}
 
 
@@ -140,7 +151,13 @@ def _without_nothing(data: Any, model: type[BaseModel]) -> Any:
     """A field with nothing behind it (its lines are comments) is left out; in a typing error it stays and is told."""
     if not isinstance(data, dict):
         return data
-    parts: dict[str, type[BaseModel]] = {"gateway": Gateway, "timeouts": Timeouts, "arena": Arena}
+    parts: dict[str, type[BaseModel]] = {
+        "gateway": Gateway,
+        "fastchat": FastChat,
+        "timeouts": Timeouts,
+        "budget": Budget,
+        "arena": Arena,
+    }
     kept = {}
     for field, value in data.items():
         if value is None and field in model.model_fields:
@@ -163,17 +180,21 @@ def _outside(data: dict[str, Any], folder: Path | None) -> Iterator[Finding]:
     if isinstance(arena := data.get("arena"), dict):
         yield from arena_settings.faults(arena, deployments if isinstance(deployments, dict) else {})
         if isinstance(database := arena.get("database"), str) and database and "://" not in database:
-            yield from _made_absolute(arena, "database", ("arena", "database"), folder)
+            yield from made_absolute(arena, "database", ("arena", "database"), folder)
     if not isinstance(deployments, dict):
         return
     aliases, replicas = dict[str, list[str]](), dict[str, int]()
+    environments = named_environments(data)
     for name, deployment in deployments.items():
         if isinstance(deployment, dict):
-            for inner, message in _deployment(deployment, folder):
+            for inner, message in _deployment(deployment, folder, environments):
                 yield ("deployments", str(name), *inner), message
             given = deployment.get("aliases")
             given = given if isinstance(given, list | tuple) else []
             aliases[str(name)] = [alias for alias in given if isinstance(alias, str)]
+            options = deployment.get("options")
+            adapters = options.get("adapters") if isinstance(options, dict) else None
+            aliases[str(name)] += [str(adapter) for adapter in adapters] if isinstance(adapters, dict) else []
             if isinstance(count := deployment.get("replicas"), int):
                 replicas[str(name)] = count
     yield from shared_names(aliases, replicas)
@@ -186,7 +207,7 @@ def _gateway(given: dict[str, Any], folder: Path | None) -> Iterator[Finding]:
     there = set()
     for field in ("api_key_file", "tls_certificate", "tls_key"):
         if isinstance(file := given.get(field), str):
-            yield from _made_absolute(given, field, ("gateway", field), folder)
+            yield from made_absolute(given, field, ("gateway", field), folder)
             if Path(given[field]).is_file():
                 there.add(field)
             elif folder or Path(file).is_absolute():
@@ -208,40 +229,31 @@ def _installed(module: str) -> bool:
         return False
 
 
-def _deployment(given: dict[str, Any], folder: Path | None) -> Iterator[Finding]:
-    name = given.get("engine")
-    if isinstance(name, str) and name and name not in catalog.NAMES:
-        yield ("engine",), none_of(name, catalog.NAMES)
-    elif name is None or isinstance(name, str):
-        for field, message in misfits(given):
-            yield (field,), message
-        engine = decide_engine(name, urls=given.get("urls"), command=given.get("command"))
-        options = given.get("options", {})
-        if engine != "remote" and isinstance(options, dict):
-            yield from _options(engine, options)
-        if given.get("chat_template") and engine != "remote" and not catalog.engine(engine).takes_chat_template:
-            yield ("chat_template",), f"engine {engine} takes none"
+def _deployment(given: dict[str, Any], folder: Path | None, environments: Mapping[str, Any]) -> Iterator[Finding]:
+    yield from _replicas(given)
     if isinstance(given.get("source"), str):
         yield from _source(given, folder)
     elif given.get("revision"):
         yield ("revision",), "of no source: only hf: and modelscope: repositories have revisions"
+    yield from engine_faults(given, folder, environments)
     if isinstance(given.get("chat_template"), str):
         yield from _chat_template(given, folder)
     command = given.get("command")
     if isinstance(command, list) and command and isinstance(program := command[0], str) and "/" in program:
         command[0] = str(Path(program).expanduser())
         if "{" not in program:
-            yield from _made_absolute(command, 0, ("command", 0), folder)
+            yield from made_absolute(command, 0, ("command", 0), folder)
     yield from _timeouts(given.get("timeouts"))
 
 
-def _options(engine: str, options: dict[str, Any]) -> Iterator[Finding]:
-    model = catalog.engine(engine).options
-    try:
-        model.model_validate(options)
-    except ValidationError as error:
-        for location, message in findings(error, model):
-            yield ("options", *location), message
+def _replicas(given: dict[str, Any]) -> Iterator[Finding]:
+    """`gpus: [[2], [3]]` says that there are two. A fleet that was scaled down keeps the lists for its way back."""
+    lists = lists_of(given.get("gpus"))
+    if lists is None:
+        return
+    replicas = given.setdefault("replicas", lists)
+    if isinstance(replicas, int) and lists > replicas > 0:
+        yield ("gpus",), f"has {lists} lists, and replicas is {replicas}: write one for each, or leave replicas out"
 
 
 def _source(given: dict[str, Any], folder: Path | None) -> Iterator[Finding]:
@@ -254,7 +266,7 @@ def _source(given: dict[str, Any], folder: Path | None) -> Iterator[Finding]:
             yield ("revision",), str(error)
     try:
         if isinstance(model_sources.parse(as_given), model_sources.PathSource):
-            relative = list(_made_absolute(given, "source", ("source",), folder))
+            relative = list(made_absolute(given, "source", ("source",), folder))
             yield from relative
             if not relative:
                 model_sources.check_source(as_given, folder=folder)
@@ -266,23 +278,13 @@ def _chat_template(given: dict[str, Any], folder: Path | None) -> Iterator[Findi
     """A file's name gives way to its text, which then travels with the fleet: to change it there is to change this."""
     if not given["chat_template"] or chat_template.is_template(given["chat_template"]):
         return
-    relative = list(_made_absolute(given, "chat_template", ("chat_template",), folder))
+    relative = list(made_absolute(given, "chat_template", ("chat_template",), folder))
     yield from relative
     if not relative:
         try:
             given["chat_template"] = chat_template.read(Path(given["chat_template"]))
         except ValueError as error:
             yield ("chat_template",), str(error)
-
-
-def _made_absolute(
-    holder: Any, key: str | int, location: tuple[str | int, ...], folder: Path | None
-) -> Iterator[Finding]:
-    path = Path(holder[key]).expanduser()
-    if folder is not None:
-        holder[key] = str((folder / path).absolute())
-    elif not path.is_absolute():
-        yield location, f"{holder[key]!r} is a relative path; a fleet that is sent needs absolute ones"
 
 
 def _timeouts(given: object) -> Iterator[Finding]:
@@ -294,6 +296,15 @@ def _timeouts(given: object) -> Iterator[Finding]:
     for field in ("connect", "first_token", "idle"):
         if seconds[field] > seconds["total"] and seconds[field] != Timeouts.model_fields[field].default:
             yield ("timeouts", field), f"{seconds[field]:g} is more than total ({seconds['total']:g}): it never applies"
+
+
+def _pinned(sources: Sequence[str]) -> dict[str, list[tuple[int, ...] | None]]:
+    """Source → the GPUs of each of its replicas. What exists under its whole name is a path, whatever it ends with."""
+    found: dict[str, list[tuple[int, ...] | None]] = {}
+    for text in sources:
+        source, pins = (text, None) if Path(text).exists() else split_source(text)
+        found.setdefault(source, []).append(pins)
+    return found
 
 
 def _name_of(source: str) -> str:

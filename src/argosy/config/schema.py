@@ -10,9 +10,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
+from argosy.config.gpus import MOST_GPUS, Gpus, check_gpus, gpu_misfits
+from argosy.config.recipe import EnvironmentRecipe
 from argosy.config.values import (
     as_json,
     check_all_or_two,
@@ -20,11 +32,13 @@ from argosy.config.values import (
     check_defaults,
     check_endpoint,
     check_fleet_name,
+    check_listen,
     check_name,
     check_network,
     check_origin,
     check_path,
     check_url,
+    parse_bytes,
     refuse_truth,
 )
 from argosy.protocol.endpoints import COMMON, ENDPOINTS
@@ -37,6 +51,18 @@ Name = Annotated[str, AfterValidator(check_name)]
 FleetName = Annotated[str, AfterValidator(check_fleet_name)]
 NO_TRUTH = BeforeValidator(refuse_truth)
 Seconds = Annotated[float, Field(gt=0, le=86400), NO_TRUTH]
+Fraction = Annotated[float, Field(gt=0, le=1), NO_TRUTH]
+Bytes = Annotated[int, Field(ge=0), BeforeValidator(parse_bytes), NO_TRUTH, WithJsonSchema({"type": "string"})]
+AS_IT_IS = PlainSerializer(lambda value: value, return_type=Any)  # pydantic's own warns of lists within lists
+_INDEX = {"type": "integer", "minimum": 0, "maximum": MOST_GPUS}
+_GPUS_SCHEMA = {
+    "anyOf": [
+        {"enum": ["auto"]},
+        _INDEX,
+        {"type": "array", "items": _INDEX, "minItems": 1},
+        {"type": "array", "items": {"type": "array", "items": _INDEX, "minItems": 1}, "minItems": 1},
+    ]
+}
 
 
 class Settings(BaseModel):
@@ -89,6 +115,29 @@ class Gateway(Settings):
     )
 
 
+class Budget(Settings):
+    """How much of every GPU's memory the fleet's replicas may take together."""
+
+    memory_fraction: Fraction = Field(0.95, description="share of a GPU's memory that replicas may take together")
+    reserve: Bytes = Field(0, description="memory of each GPU that is left free in any case (2GiB, 512MiB)")
+
+
+class FastChat(Settings):
+    """The listener that old FastChat workers and tools take for their controller; none without this."""
+
+    listen: Annotated[str, AfterValidator(check_listen)] = Field(
+        "127.0.0.1:21001", description="ADDRESS:PORT; 21001 is where FastChat's processes look for their controller"
+    )
+    allow: Annotated[tuple[Annotated[str, AfterValidator(check_network)], ...], Field(min_length=1)] = Field(
+        ("127.0.0.0/8", "::1/128"),
+        description="networks: who may speak to it, and where the workers may be that register. Those processes can "
+        "send no key, so whoever is in these networks may",
+    )
+    concurrency: Annotated[int, Field(ge=1, le=10000), NO_TRUTH] = Field(
+        5, description="requests in flight per old worker and model: FastChat's --limit-worker-concurrency"
+    )
+
+
 class Deployment(Settings):
     """A served model."""
 
@@ -101,7 +150,8 @@ class Deployment(Settings):
     )
     engine: str | None = Field(
         None,
-        description="left out: told by the fields present (urls: remote, command: command, else llama.cpp)",
+        description="left out: told by the fields present (urls: remote, command: command), else by the files of the "
+        "source and the devices: llama.cpp for GGUF, vllm for safetensors on a GPU, else transformers",
         min_length=1,
     )
     task: Literal["generate", "embed"] = Field("generate", description="answers, or embeddings")
@@ -109,7 +159,32 @@ class Deployment(Settings):
         1, description="copies that run; with 0, requests wait up to timeouts.queue"
     )
     aliases: tuple[Name, ...] = Field((), description="other names that clients may send")
+
+    # where its replicas run
+    gpus: Annotated[Gpus | None, PlainValidator(check_gpus), AS_IT_IS, WithJsonSchema(_GPUS_SCHEMA)] = Field(
+        None,
+        description="for each replica: how many GPUs (0: none), auto for as many as it takes, or which, by their "
+        "indices: [2] for every replica, [[2], [3]] one list for each. It sees these and no others; a list's length is "
+        "how many work on it together. Left out: auto where the engine can use one and one has room, else the CPU",
+    )
+    device: Literal["auto", "cpu", "gpu"] = Field(
+        "auto", description="cpu: it sees no GPU; gpu: it is not started without one"
+    )
+    tensor_parallel: Annotated[int, Field(ge=1, le=MOST_GPUS), NO_TRUTH] | None = Field(
+        None, description="GPUs that work on one replica together (default: as many as gpus gives it)"
+    )
+    memory_fraction: Fraction | None = Field(
+        None,
+        description="of the memory of each of its GPUs that a replica may take (default: what its weights and its "
+        "cache need; an engine that fills whatever it is given gets what is left)",
+    )
+
     options: dict[str, Any] = Field(default_factory=dict, description="the engine's own")
+    environment: EnvironmentRecipe | None = Field(
+        None,
+        description="the Python environment that the engine runs in, or the name of one in `environments`; made on "
+        "first use and kept in ARGOSY_CACHE (default: the engine's own choice)",
+    )
     env: dict[str, str] = Field(
         default_factory=dict, description="environment of the engine; {key} and {port} are filled in"
     )
@@ -187,8 +262,14 @@ class Deployment(Settings):
 
     @property
     def engine_name(self) -> str:
-        """The engine, decided where it was left out: urls → remote, command → command, else llama.cpp."""
-        return decide_engine(self.engine, urls=self.urls, command=self.command)
+        """The engine; UNDECIDED until the weights are here, where they must tell."""
+        return decide_engine(self.engine, urls=self.urls, command=self.command, source=self.source)
+
+    @property
+    def adapters(self) -> dict[str, str]:
+        """LoRA adapters: the model's name → its source."""
+        given = self.options.get("adapters")
+        return {str(name): str(source) for name, source in given.items()} if isinstance(given, dict) else {}
 
     @model_validator(mode="after")
     def _fields_fit_the_engine(self) -> Deployment:
@@ -198,12 +279,20 @@ class Deployment(Settings):
         return self
 
 
-def decide_engine(engine: str | None, *, urls: object, command: object) -> str:
+UNDECIDED = "auto"  # what an engine is called that is chosen when the weights are here: engines/choice.py
+
+
+def decide_engine(engine: str | None, *, urls: object, command: object, source: object) -> str:
+    """`source` as a loaded fleet has it: a path there is absolute. Those of hubs and folders may be of either kind."""
     if engine:
         return engine
     if urls:
         return "remote"
-    return "command" if command else "llama.cpp"
+    if command:
+        return "command"
+    text = str(source or "").lower()
+    open_ = text.startswith(("hf:", "modelscope:", "/")) and "gguf" not in text.rpartition("/")[2]
+    return UNDECIDED if open_ else "llama.cpp"
 
 
 def misfits(given: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -212,7 +301,9 @@ def misfits(given: Mapping[str, Any]) -> list[tuple[str, str]]:
     Takes the fields as given, right or wrong: pydantic runs its model validators only where all fields are right, and
     one bad field must not hide another fault. A field with its default's value counts as not given.
     """
-    engine = decide_engine(given.get("engine"), urls=given.get("urls"), command=given.get("command"))
+    engine = decide_engine(
+        given.get("engine"), urls=given.get("urls"), command=given.get("command"), source=given.get("source")
+    )
     found = []
     wanted = {"command": "command", "remote": "urls", "echo": None}.get(engine, "source")
     if wanted and not given.get(wanted):
@@ -224,8 +315,9 @@ def misfits(given: Mapping[str, Any]) -> list[tuple[str, str]]:
             found.append((field, f"only for engine {' or '.join(owners)}, this one is {engine}"))
     found += _task_misfits(given, engine)
     found += _bounds_misfits(given)
-    if engine in ("remote", "echo") and given.get("source"):
-        found.append(("source", f"engine {engine} takes none"))
+    found += gpu_misfits(given, engine)
+    if engine in ("remote", "echo"):
+        found += [(field, f"engine {engine} takes none") for field in ("source", "environment") if given.get(field)]
     if engine == "remote":
         fields = ("options", "env", "chat_template")
         found += [(field, "engine remote takes none: nothing is started") for field in fields if given.get(field)]
@@ -344,6 +436,13 @@ class Fleet(Settings):
     gateway: Gateway = Field(Gateway(), description="the door")
     deployments: dict[Name, Deployment] = Field(default_factory=dict, description="the models, by name")
     arena: Arena | None = Field(None, description="battles between models, votes and a leaderboard; left out: none")
+    environments: dict[Name, EnvironmentRecipe] = Field(
+        default_factory=dict, description="Python environments by name, for several deployments to share"
+    )
+    budget: Budget = Field(Budget(), description="of GPUs' memory")
+    fastchat: FastChat | None = Field(
+        None, description="take old FastChat workers in; left out: no listener, `fastchat: {}`: one with these defaults"
+    )
     grace: Annotated[float, Field(ge=0, le=3600), NO_TRUTH] = Field(
         30, description="seconds that running requests get to finish when a replica or the fleet is stopped"
     )
@@ -351,7 +450,7 @@ class Fleet(Settings):
     @model_validator(mode="after")
     def _names_are_unique(self) -> Fleet:
         if found := shared_names(
-            {name: each.aliases for name, each in self.deployments.items()},
+            {name: (*each.aliases, *each.adapters) for name, each in self.deployments.items()},
             {name: each.replicas for name, each in self.deployments.items()},
         ):
             reasons = "; ".join(f"{'.'.join(map(str, where))}: {text}" for where, text in found)

@@ -82,6 +82,19 @@ def check_network(network: str) -> str:
     return network
 
 
+def check_listen(listen: str) -> str:
+    """ADDRESS:PORT to listen on; an address of version 6 stands in brackets. Raises ValueError."""
+    host, colon, port = listen.rpartition(":")
+    try:
+        ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
+        right = bool(colon) and 0 <= int(port) <= 65535
+    except ValueError:
+        right = False
+    if not right:
+        raise ValueError(f"{listen!r} is no address to listen on; write one such as 127.0.0.1:21001")
+    return listen
+
+
 def check_endpoint(path: str) -> str:
     """A path that the door knows. Raises ValueError."""
     if path not in ENDPOINTS:
@@ -138,3 +151,24 @@ def refuse_truth(value: object) -> object:
     if isinstance(value, bool):
         raise PydanticCustomError("truth_for_number", "must be a number")
     return value
+
+
+_UNITS = {
+    "": 1,
+    "b": 1,
+    **{
+        f"{letter}{unit}": base**power
+        for power, letter in enumerate("kmgt", 1)
+        for unit, base in (("ib", 1024), ("i", 1024), ("b", 1000), ("", 1000))
+    },
+}
+
+
+def parse_bytes(value: object) -> object:
+    """`80GiB`, `512 MiB`, `2e9`, or a number of bytes. What is none of them is left to pydantic. Raises ValueError."""
+    if not isinstance(value, str):
+        return value
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", value.lower())
+    if found is None or found[2] not in _UNITS:
+        raise ValueError(f"{value!r} is no size: write one such as 80GiB or 512MiB")
+    return int(float(found[1]) * _UNITS[found[2]])

@@ -37,6 +37,7 @@ async def checkup(environment: Environment, file: Path | None = None) -> list[Fi
         machine.folder("home", environment.home, variable="ARGOSY_HOME", wanted_bytes=_GIB, private=True),
         machine.folder("cache", environment.cache, variable="ARGOSY_CACHE", wanted_bytes=5 * _GIB, private=False),
         machine.memory(),
+        machine.gpus(environment),
         machine.clock(),
         *of_file,
         *of_fleets,

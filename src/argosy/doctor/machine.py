@@ -14,8 +14,11 @@ import time
 from pathlib import Path
 
 import argosy
+from argosy.config.environment import Environment
+from argosy.devices.inventory import Machine
 from argosy.doctor.finding import Finding, Level
 from argosy.engines import machine
+from argosy.errors import InputError
 
 _MIB, _GIB = 1024**2, 1024**3
 _TIGHT_MEMORY_BYTES = _GIB
@@ -64,6 +67,24 @@ def memory() -> Finding:
         level: Level = "fail" if available < _NO_MEMORY_BYTES else "warn"
         return Finding("memory", level, found, "stop something, take smaller models, or raise the container's limit")
     return Finding("memory", "ok", found)
+
+
+def gpus(environment: Environment) -> Finding:
+    try:
+        seen = Machine.of(environment.devices, environment.variables).look()
+    except InputError as error:
+        return Finding("gpus", "fail", str(error), "mend the file, or unset ARGOSY_DEVICES")
+    if seen.devices:
+        free = sum(each.memory_bytes - each.used_bytes for each in seen.devices)
+        names = ", ".join(sorted({each.name for each in seen.devices}))
+        said = " (simulated)" if seen.simulated else ""
+        of = _gib(sum(each.memory_bytes for each in seen.devices))
+        return Finding("gpus", "ok", f"{len(seen.devices)} of kind {names}{said}, {_gib(free)} of {of} free")
+    if machine.has_gpu():
+        return Finding(
+            "gpus", "warn", seen.why_no_gpu, "NVIDIA: update or restart the driver; AMD's are not planned yet"
+        )
+    return Finding("gpus", "ok", seen.why_no_gpu)
 
 
 def clock() -> Finding:

@@ -6,7 +6,7 @@ nothing heavy: what the engine needs is imported in the process that the worker 
 
 from __future__ import annotations
 
-import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,11 +14,15 @@ from typing import Protocol
 
 from pydantic import BaseModel
 
+from argosy.config.recipe import EnvironmentRecipe
 from argosy.config.schema import Deployment
+from argosy.engines import machine
 from argosy.engines.memory import MemoryNeed
+from argosy.engines.standalone import KEY_VARIABLE, write_address
+from argosy.protocol.replica import AssignedDevice
 from argosy.protocol.traits import WELL_BEHAVED, EngineTraits
 
-KEY_VARIABLE = "ARGOSY_ENGINE_KEY"  # the environment variable that carries its key to an engine of ours
+__all__ = ["KEY_VARIABLE", "Capabilities", "Engine", "EngineContext", "Launch", "run_in", "write_address"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,20 @@ class EngineContext:
     port: int  # the port to listen on, or 0 where the engine picks one and tells it
     address_file: Path  # an engine that picks its port writes http://host:port here, whole, once it listens
     chat_template: Path | None = None  # a file with the deployment's own, in UTF-8
+    # The GPUs it will see, numbered from 0 there: len() is the parallelism, each has a budget (`fraction` for vLLM).
+    # (): it sees none, so it must not want one. None: nobody says, it sees what the worker sees.
+    devices: tuple[AssignedDevice, ...] | None = None
+    python: Path = Path(sys.executable)  # of the environment it runs in; Argosy's own where it needs none
+    companions: Mapping[str, Path] = field(default_factory=dict)  # where `Engine.companions` lie on this machine
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether it may work on a GPU: one it was given, or where nobody says, one that is here."""
+        return machine.has_gpu() if self.devices is None else any(not each.simulated for each in self.devices)
+
+    @property
+    def in_own_environment(self) -> bool:
+        return self.python != Path(sys.executable)
 
 
 @dataclass(frozen=True)
@@ -49,6 +67,7 @@ class Capabilities:
     paths: tuple[str, ...]  # of protocol/endpoints.py
     slots: int  # requests it works on at once: the default of `concurrency`
     traits: EngineTraits = WELL_BEHAVED
+    checks_names: bool = False  # it refuses a request under any model's name but the deployment's and its adapters'
 
 
 class Engine(Protocol):
@@ -58,6 +77,15 @@ class Engine(Protocol):
     options: type[BaseModel]  # validates `options:` of the fleet file
     takes_chat_template: bool
     tells_port: bool  # it picks a free port and writes its address file; else the worker chooses a port for it
+    tested_with: str  # which versions it was tested with, for people
+
+    def environment(self, deployment: Deployment, *, on_gpu: bool) -> EnvironmentRecipe | None:
+        """What it runs in where the fleet file says nothing; None: Argosy's own Python."""
+        ...
+
+    def companions(self, deployment: Deployment) -> Mapping[str, str]:
+        """More sources that must be on this machine before the start, each under a name of the engine's."""
+        ...
 
     def launch(self, context: EngineContext) -> Launch:
         """How to start it. Raises EngineError(permanent=True) where it cannot be started on this machine."""
@@ -70,13 +98,20 @@ class Engine(Protocol):
     def capabilities(self, deployment: Deployment) -> Capabilities: ...
 
     def memory(self, context: EngineContext) -> MemoryNeed | None:
-        """What a replica needs at least, or None where it cannot be known before the start."""
+        """What a replica needs at least, or None where it cannot be known before the start. The same whether it will
+        lie in GPUs or in the machine's memory: that, the plan decides."""
+        ...
+
+    def uses_gpu(self, deployment: Deployment) -> bool:
+        """Whether it takes a GPU where there is one and the fleet file says nothing of it."""
         ...
 
 
-def write_address(file: Path, address: str) -> None:
-    """Called in an engine's process once it listens: whole or not at all, since the worker reads it at any moment."""
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as written:
-        written.write(address)
-    temporary.replace(file)
+def run_in(context: EngineContext, module: str) -> tuple[str, ...]:
+    """The start of a command line that runs a module of engines/ in the replica's environment.
+
+    That has no Argosy, and none of our packages may get into it: standalone.py makes the one module known there.
+    """
+    if not context.in_own_environment:
+        return (str(context.python), "-m", module)
+    return (str(context.python), "-I", str(Path(__file__).with_name("standalone.py")), module)

@@ -8,6 +8,9 @@ from argosy.engines.base import Engine
 
 _ROWS: dict[str, str] = {
     "llama.cpp": "argosy.engines.llamacpp:ENGINE",
+    "vllm": "argosy.engines.vllm:ENGINE",
+    "transformers": "argosy.engines.transformers:ENGINE",
+    "sglang": "argosy.engines.sglang:ENGINE",
     "command": "argosy.engines.command:ENGINE",
     "echo": "argosy.engines.echo:ENGINE",
 }

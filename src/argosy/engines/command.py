@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from argosy.config.recipe import EnvironmentRecipe
 from argosy.config.schema import Deployment
-from argosy.engines import gguf, machine, safetensors
+from argosy.engines import gguf, safetensors
 from argosy.engines.base import Capabilities, EngineContext, Launch
 from argosy.engines.memory import MemoryNeed
 from argosy.protocol.traits import EngineTraits
@@ -27,6 +29,13 @@ class Command:
     options: type[BaseModel] = Options
     takes_chat_template = True
     tells_port = False
+    tested_with = "any server that speaks the OpenAI wire"
+
+    def environment(self, deployment: Deployment, *, on_gpu: bool) -> EnvironmentRecipe | None:
+        return None
+
+    def companions(self, deployment: Deployment) -> Mapping[str, str]:
+        return {}
 
     def launch(self, context: EngineContext) -> Launch:
         command = context.deployment.command or ()
@@ -35,6 +44,7 @@ class Command:
             "{port}": str(context.port),
             "{name}": context.name,
             "{chat_template}": str(context.chat_template),
+            "{python}": str(context.python),
         }
         return Launch(tuple(_filled(word, filled) for word in command))
 
@@ -46,13 +56,16 @@ class Command:
 
     def memory(self, context: EngineContext) -> MemoryNeed | None:
         """Of weights whose format we can read; what else a program needs, only it knows."""
-        if context.path is None or machine.has_gpu():
+        if context.path is None:
             return None
         try:
             weights = _weight_bytes(context.path)
         except (safetensors.SafetensorsError, OSError):
             return None  # the program says what is wrong with them
         return None if weights is None else MemoryNeed(str(context.path.resolve()), weights)
+
+    def uses_gpu(self, deployment: Deployment) -> bool:
+        return False  # nobody knows: it sees what there is, unless the file says which
 
 
 def _weight_bytes(path: Path) -> int | None:

@@ -6,10 +6,12 @@ For demonstrations, and for tests of everything around an engine.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from argosy.config.recipe import EnvironmentRecipe
 from argosy.config.schema import Deployment
 from argosy.engines.base import KEY_VARIABLE, Capabilities, EngineContext, Launch
 from argosy.engines.memory import MemoryNeed
@@ -59,6 +61,13 @@ class Echo:
     options: type[BaseModel] = Options
     takes_chat_template = False
     tells_port = True
+    tested_with = "ours"
+
+    def environment(self, deployment: Deployment, *, on_gpu: bool) -> EnvironmentRecipe | None:
+        return None
+
+    def companions(self, deployment: Deployment) -> Mapping[str, str]:
+        return {}
 
     def launch(self, context: EngineContext) -> Launch:
         options = Options.model_validate(context.deployment.options)
@@ -76,6 +85,9 @@ class Echo:
 
     def memory(self, context: EngineContext) -> MemoryNeed | None:
         return None
+
+    def uses_gpu(self, deployment: Deployment) -> bool:
+        return False
 
 
 ENGINE = Echo()

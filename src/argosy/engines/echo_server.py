@@ -31,8 +31,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from argosy.engines import echo_answers
-from argosy.engines.base import KEY_VARIABLE, write_address
 from argosy.engines.echo import Options
+from argosy.engines.standalone import KEY_VARIABLE, write_address
 from argosy.protocol.endpoints import CHAT, COMPLETIONS, EMBEDDINGS, TOKENIZE
 
 _EXIT_CODE_ON_DEMAND = 3

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import json
+import mmap
 import sys
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from argosy.config.recipe import EnvironmentRecipe
 from argosy.config.schema import Deployment
 from argosy.engines import gguf, machine
-from argosy.engines.base import KEY_VARIABLE, Capabilities, EngineContext, Launch
+from argosy.engines.base import KEY_VARIABLE, Capabilities, EngineContext, Launch, run_in
 from argosy.engines.memory import MemoryNeed
 from argosy.errors import EngineError
 from argosy.protocol.endpoints import (
@@ -57,6 +62,16 @@ _EMBEDS = (EMBEDDINGS, TOKENIZE, DETOKENIZE)
 CPU_BATCH = 64
 
 
+_OURS = ("port", "api_prefix", "public_path", "n_parallel", "n_ctx", "n_batch", "n_gpu_layers", "embedding")
+
+
+def _check_extra(given: dict[str, bool | int | float | str]) -> dict[str, bool | int | float | str]:
+    for name in given:
+        if name in _OURS:
+            raise ValueError(f"{name} is Argosy's to say: leave it out")
+    return given
+
+
 class Options(BaseModel):
     """Options of the engine llama.cpp."""
 
@@ -82,8 +97,22 @@ class Options(BaseModel):
     pooling: Literal["mean", "cls", "last"] | None = Field(
         None, description="task embed: how tokens become one vector (default: what the model says, else mean)"
     )
+    split: Literal["layer", "row", "none"] = Field(
+        "layer",
+        description="how it lies on several GPUs: by layers, by rows of each layer, or all of it on one",
+    )
+    draft_model: Annotated[str, Field(min_length=1)] | None = Field(
+        None, description="source of a small model of the same vocabulary that guesses tokens ahead: quicker answers"
+    )
+    draft_tokens: Annotated[int, Field(ge=1, le=256)] = Field(3, description="tokens that it guesses at once")
+    projector: Annotated[str, Field(min_length=1)] | None = Field(
+        None, description="source of the model's projector (mmproj-….gguf): then it looks at images"
+    )
     prompt_cache_mib: Annotated[int, Field(ge=0, le=1 << 20)] = Field(
         512, description="memory for prompts seen before, so that a conversation goes on without reading them again"
+    )
+    extra_args: Annotated[dict[str, bool | int | float | str], AfterValidator(_check_extra)] = Field(
+        default_factory=dict, description="more of llama.cpp's parameters, by xllamacpp's names: {n_keep: 64}"
     )
 
 
@@ -92,11 +121,20 @@ class LlamaCpp:
     options: type[BaseModel] = Options
     takes_chat_template = True
     tells_port = True
+    tested_with = "xllamacpp 2026.10, on CPUs"
+
+    def environment(self, deployment: Deployment, *, on_gpu: bool) -> EnvironmentRecipe | None:
+        return None
+
+    def companions(self, deployment: Deployment) -> Mapping[str, str]:
+        options = _options(deployment)
+        given = {"draft_model": options.draft_model, "projector": options.projector}
+        return {name: source for name, source in given.items() if source is not None}
 
     def launch(self, context: EngineContext) -> Launch:
         path, options = context.path, _options(context.deployment)
         assert path is not None, "the schema wants a source for llama.cpp"
-        if importlib.util.find_spec("xllamacpp") is None:
+        if not context.in_own_environment and importlib.util.find_spec("xllamacpp") is None:
             raise EngineError(
                 f"engine llama.cpp needs the package xllamacpp, which {sys.executable} does not have: "
                 "pip install 'argosy[llamacpp]'",
@@ -117,14 +155,20 @@ class LlamaCpp:
             "slots": options.slots,
             "threads": options.threads or max(1, machine.cores() // max(1, context.deployment.replicas)),
             "batch": options.batch or (None if machine.has_gpu() else max(CPU_BATCH, options.slots)),
-            "gpu_layers": options.gpu_layers,
+            "gpu_layers": 0 if context.devices == () else options.gpu_layers,
+            "gpu_budgets": [each.budget_bytes for each in context.devices or () if not each.simulated],
+            "split": options.split,
+            "draft_model": str(context.companions["draft_model"]) if options.draft_model else None,
+            "draft_tokens": options.draft_tokens,
+            "projector": str(context.companions["projector"]) if options.projector else None,
+            "extra_args": options.extra_args,
             "pooling": pooling if embed else None,
             "embed": embed,
             "prompt_cache_mib": options.prompt_cache_mib,
             # By its file: one argument holds 128 KiB at most.
             "chat_template_file": str(context.chat_template) if context.chat_template else None,
         }
-        argv = (sys.executable, "-m", "argosy.engines.llamacpp_server", json.dumps(config))
+        argv = (*run_in(context, "argosy.engines.llamacpp_server"), json.dumps(config))
         # Idle threads that spin take the cores from the engine beside this one: 5 instead of 36 tokens/s.
         return Launch(argv, {KEY_VARIABLE: context.key, "OMP_WAIT_POLICY": "passive"})
 
@@ -139,7 +183,7 @@ class LlamaCpp:
 
     def memory(self, context: EngineContext) -> MemoryNeed | None:
         options = _options(context.deployment)
-        if context.path is None or (options.gpu_layers != 0 and machine.has_gpu()):
+        if context.path is None:
             return None
         try:
             header, weights = gguf.GgufHeader.read(context.path), gguf.weight_bytes(context.path)
@@ -152,6 +196,23 @@ class LlamaCpp:
             context=options.context,
             slots=options.slots,
         )
+
+    def uses_gpu(self, deployment: Deployment) -> bool:
+        layers = _options(deployment).gpu_layers
+        return _built_for_gpu() if layers is None else layers > 0
+
+
+@functools.cache
+def _built_for_gpu() -> bool:
+    """Whether this xllamacpp is one of the builds for NVIDIA or AMD: their kernels' names stand in its code. Loading it
+    to ask would cost this process 127 MB."""
+    found = importlib.util.find_spec("xllamacpp")
+    for folder in (found.submodule_search_locations or []) if found is not None else []:
+        for library in sorted(Path(folder).glob("*.so")):
+            with library.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as code:
+                if any(code.find(kernels) >= 0 for kernels in (b"ggml_cuda", b"ggml_hip")):
+                    return True
+    return False
 
 
 def _options(deployment: Deployment) -> Options:

@@ -5,7 +5,8 @@ All figures are lower bounds: what is refused for them could not have worked.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 _GIB = 1024**3
 _CONTEXT_STEP = 256  # a context that is worth telling: llama.cpp rounds to these itself
@@ -21,10 +22,25 @@ class MemoryNeed:
     cache_bytes_per_token: int = 0  # 0: it keeps nothing, or its header does not tell
     context: int = 0  # tokens per request
     slots: int = 0  # requests at once, each with a context
+    # In GPUs only:
+    gpu_overhead_bytes: int = _GIB // 2  # of each of them: the driver's context, kernels, buffers for one step
+    fills: bool = False  # it takes all that it is given and is the better for it (vLLM's cache)
+    measured: Mapping[int, int] = field(default_factory=dict)  # GPUs → what it held of each at an earlier load
 
     @property
     def cache_bytes(self) -> int:
         return self.cache_bytes_per_token * self.context * self.slots
+
+    def bytes_per_gpu(self, gpus: int) -> int:
+        """Of each of so many, where weights and cache are split over them. What was measured is known better."""
+        if gpus in self.measured and not self.fills:
+            return self.measured[gpus]
+        return -(-self.total_bytes // gpus) + self.gpu_overhead_bytes
+
+    @property
+    def beyond_bytes(self) -> int:
+        """What it held of the machine's own memory at an earlier load beyond what its header told."""
+        return max(0, self.measured.get(0, 0) - self.total_bytes)
 
     @property
     def total_bytes(self) -> int:

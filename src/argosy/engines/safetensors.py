@@ -9,6 +9,8 @@ import json
 import struct
 from pathlib import Path
 
+from argosy.engines.memory import MemoryNeed
+
 _LONGEST_HEADER = 100 * 1000 * 1000  # the format's own limit
 
 
@@ -20,6 +22,15 @@ def weight_bytes(folder: Path) -> int | None:
     """Of all files that make up the model; None for a folder without any. Raises SafetensorsError, OSError."""
     files = _files(folder)
     return sum(map(_tensor_bytes, files)) if files else None
+
+
+def memory_need(path: Path | None, *, fills: bool) -> MemoryNeed | None:
+    """Of an engine that loads the folder whole; what its cache takes beyond that, it decides when it starts."""
+    try:
+        weights = weight_bytes(path) if path is not None and path.is_dir() else None
+    except (SafetensorsError, OSError):
+        return None  # the engine says what is wrong with them
+    return None if weights is None else MemoryNeed(str(path), weights, fills=fills)
 
 
 def _files(folder: Path) -> list[Path]:

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from argosy.config.needs import EngineNeeds
 from argosy.config.schema import Fleet
 from argosy.errors import ArgosyError, UnavailableError
 from argosy.fleet.address import is_for_all
+from argosy.fleet.companion import Companion
 from argosy.fleet.desired import Desired
 from argosy.fleet.gateway_process import GatewayProcess
 from argosy.fleet.launcher import LaunchedReplica, Launcher
-from argosy.fleet.planner import deployment_of, plan, records, remotes, sources
+from argosy.fleet.planner import deployment_of, placement_of, plan, records, remotes, sources
 from argosy.fleet.report import Absence, changes, fleet_report, snapshot
 from argosy.fleet.rollout import Rollout
 from argosy.fleet.settlement import settlement
@@ -42,19 +44,23 @@ class Controller:
         *,
         launcher: Launcher,
         gateway: GatewayProcess,
+        companion: Companion,
         desired: DesiredState,
         before: Fleet | None,
         address: str,
         own: ProcessReport,
         changed: asyncio.Event,
+        needs: Callable[[Fleet, bool], Mapping[str, EngineNeeds]] = lambda _fleet, _gpus: {},
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`before`: what an earlier controller wanted last, which is what runs now, if it runs.
-        `changed`: set by whoever wants a pass soon. `address`: of the controller's own surface.
+        `changed`: set by whoever wants a pass soon. `address`: of the controller's own surface. `needs`: what each
+        deployment's engine needs, where there are GPUs or none, asked at every pass.
         """
         self._folder = folder
         self._launcher = launcher
         self._gateway = gateway
+        self._companion = companion
         self._address = address
         self._own = own
         self._changed = changed
@@ -65,6 +71,8 @@ class Controller:
         self._waiters: list[asyncio.Future[None]] = []
         self._wanted: dict[str, ReplicaSpec] = {}
         self._launched: dict[str, LaunchedReplica] = {}
+        self._needs = needs
+        self._refused: Mapping[str, str] = {}  # replica → why it can run nowhere
         self._table_changed = asyncio.Event()
         self._ending = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -154,12 +162,25 @@ class Controller:
         now, desired = self._clock(), self._desired
         settings = None if desired.gateway_stopped else desired.fleet.gateway
         self._gateway.keep(settings, now, grace_seconds=desired.fleet.grace)
+        self._companion.keep(desired.fleet.fastchat, now)
         await self._look()
+        nodes = await self._launcher.nodes()
+        placement = placement_of(
+            desired.fleet,
+            desired.stopped,
+            self._launched,
+            nodes=nodes,
+            needs=self._needs(desired.fleet, any(node.devices for node in nodes)),
+            drained=desired.drained,
+            restarts=desired.restarts,
+        )
+        # The first reason stays until something else is wanted: free memory of a GPU moves all the time.
+        self._refused = {each: self._refused.get(each, why) for each, why in placement.refused.items()}
         specs = plan(
             desired.fleet,
             desired.stopped,
             {each.id: each.spec for each in self._launched.values()},
-            nodes=await self._launcher.nodes(),
+            placement=placement,
             gateways=[self._gateway.address] if self._gateway.address else [],
             revision=desired.revision,
             drained=desired.drained,
@@ -168,7 +189,8 @@ class Controller:
         self._wanted = {spec.id: spec for spec in specs}
         self._upkeeps = {replica: self._upkeeps.get(replica, Upkeep()) for replica in self._wanted}
         for replica, found in self._launched.items():
-            unwanted = found.alive and replica not in self._wanted
+            # One that finds no place for what it should become stays what it is.
+            unwanted = found.alive and replica not in self._wanted and replica not in self._refused
             if unwanted and (replica in desired.drained or self._rollout().may_leave(found)):
                 self._stop(found)
         for spec in specs:
@@ -190,6 +212,10 @@ class Controller:
             await self._launcher.amend(spec)
             _log.info("replica.amended", replica=spec.id)
         elif step is Step.START and spec.gateways:  # a worker without a gateway would be heard by nobody
+            for other in (in_the_way := self._rollout().in_the_way(spec)):
+                self._stop(other)
+            if in_the_way:
+                return
             try:
                 await self._launcher.start(spec)
             except (OSError, ArgosyError) as error:
@@ -200,7 +226,7 @@ class Controller:
                 _log.info("replica.started", replica=spec.id, generation=spec.generation)
 
     def _rollout(self) -> Rollout:
-        return Rollout(self._wanted, self._launched, self._stops.keys())
+        return Rollout(self._wanted, self._launched, self._stops.keys(), self._desired.fleet.budget)
 
     def _try_again(self, replicas: Iterable[str]) -> None:
         """Forgets that they failed, or that they wait to be started."""
@@ -249,9 +275,13 @@ class Controller:
             self._desired.stopped,
             drained=self._desired.drained,
             launched=self._launched,
-            absences={replica: ending or upkeep.absence for replica, upkeep in self._upkeeps.items()},
+            absences={
+                **{replica: Absence(ReplicaState.FAILED, reason) for replica, reason in self._refused.items()},
+                **{replica: ending or upkeep.absence for replica, upkeep in self._upkeeps.items()},
+            },
             gateways=[self._gateway.report(going_down=self._ending.is_set())],
             controller=self._own,
+            fastchat=self._companion.report(),
             views=self._gateway.views,
             waiting=self._gateway.waiting,
         )
@@ -260,7 +290,7 @@ class Controller:
         now, name = time.time(), self._folder.name
         if self._ending.is_set():
             return Event(at=now, kind="fleet", name=name, state="stopping")
-        settled = settlement(report, self._wanted, self._launched, self._stops.keys())
+        settled = settlement(report, self._wanted, self._launched, self._stops.keys(), self._refused.keys())
         return Event(at=now, kind="fleet", name=name, state=settled.state, reason=", ".join(settled.failed))
 
     # what goes on beside the passes
@@ -281,6 +311,7 @@ class Controller:
     def _table(self) -> FleetTable:
         address, desired = self._gateway.address, self._desired
         failed = {replica: upkeep.reason for replica, upkeep in self._upkeeps.items() if upkeep.failed}
+        failed |= self._refused
         return FleetTable(
             revision=desired.revision,
             # What a wildcard address, or one that no certificate names, says to workers elsewhere: no change for them.
@@ -303,7 +334,7 @@ class Controller:
         """Sets what is wanted and returns the report of the first pass that has seen it."""
         if self._ending.is_set():
             raise self._goes_down()
-        self._desired = desired
+        self._desired, self._refused = desired, {}
         write_json(self._folder.desired, desired.state())
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)

@@ -8,7 +8,7 @@ from typing import Any
 
 from argosy.config.schema import Fleet
 from argosy.fleet.desired import Desired
-from argosy.fleet.planner import config_of, deployment_of, differing, restarts_nothing
+from argosy.fleet.planner import config_of, deployment_of, differing, restarts_nothing, restarts_who_moves
 
 _SHOWN = 40  # characters of a value
 
@@ -18,7 +18,7 @@ class Change:
     """What becomes of one deployment, of the gateway or of the fleet's own settings."""
 
     name: str
-    kind: str  # new | removed | restarted | changed (nothing restarts) | started (it was stopped)
+    kind: str  # new | removed | restarted (where it moves) | changed (nothing restarts) | started (it was stopped)
     detail: str = ""
 
     def __str__(self) -> str:
@@ -39,6 +39,10 @@ def changes(before: Desired, after: Fleet) -> list[Change]:
         found.append(Change("arena", kind, ", ".join(_details(was, will)) if was and will else ""))
     if old.grace != after.grace:
         found.append(Change("grace", "changed without a restart", f"{old.grace:g} → {after.grace:g}"))
+    if details := list(_details(_dump(old.budget), _dump(after.budget))):
+        found.append(Change("budget", "changed without a restart", ", ".join(details)))
+    if old.fastchat != after.fastchat:
+        found.append(Change("fastchat", "changed, no engine restarts" if after.fastchat else "removed"))
     found += [Change(name, "removed") for name in old.deployments if name not in after.deployments]
     for name, deployment in after.deployments.items():
         if name not in old.deployments:
@@ -52,7 +56,8 @@ def changes(before: Desired, after: Fleet) -> list[Change]:
         if name in before.stopped:
             found.append(Change(name, "started", ", ".join(details)))
         elif deployment.engine_name != "remote" and not restarts_nothing(differing(was, will)):
-            found.append(Change(name, "restarted", ", ".join(details)))
+            kind = "restarted where it moves" if restarts_who_moves(differing(was, will)) else "restarted"
+            found.append(Change(name, kind, ", ".join(details)))
         elif details:
             found.append(Change(name, "changed without a restart", ", ".join(details)))
     return found

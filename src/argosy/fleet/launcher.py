@@ -3,18 +3,42 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
+
+from argosy.devices.device import Device
+from argosy.devices.inventory import Inventory
 from argosy.protocol.replica import ReplicaSpec, ReplicaState, ReplicaStatus
 
 
 @dataclass(frozen=True)
 class NodeInfo:
-    """A machine that can run workers."""
+    """A machine that can run workers, and what it has for them."""
 
     name: str
+    cores: int = 0
+    memory_bytes: int | None = None  # None: nobody knows, so that nothing is refused for it
+    devices: tuple[Device, ...] = ()
+    has_gpu: bool = False  # also one that is not seen, or of a maker that nobody plans for
+    why_no_gpu: str = ""
+    simulated: bool = False  # a file tells of its GPUs
+
+    @classmethod
+    def of(cls, seen: Inventory, claimed: Mapping[int, int]) -> NodeInfo:
+        """Of this machine. `claimed`: GPU → bytes that other fleets plan with."""
+        devices = (msgspec.structs.replace(each, claimed_bytes=claimed.get(each.index, 0)) for each in seen.devices)
+        return cls(
+            seen.node,
+            cores=seen.cores,
+            memory_bytes=seen.memory_bytes,
+            devices=tuple(devices),
+            has_gpu=seen.has_gpu,
+            why_no_gpu=seen.why_no_gpu,
+            simulated=seen.simulated,
+        )
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import platform
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -14,6 +15,9 @@ from pathlib import Path
 
 import psutil
 
+from argosy.devices.device import Device
+from argosy.devices.inventory import Machine
+from argosy.fleet.claims import claimed_by_others
 from argosy.fleet.endings import end_descendants, end_process
 from argosy.fleet.exits import wait_exit
 from argosy.fleet.last_lines import last_lines
@@ -29,7 +33,8 @@ _ENGINE_STOP_SECONDS = 10.0  # beyond the grace: the engine itself needs time to
 
 
 class LocalLauncher:
-    """`argv` is what starts a worker, before its spec file's path (tests start a stand-in)."""
+    """`argv` is what starts a worker, before its spec file's path (tests start a stand-in). `machine`: asked for what
+    this node has; None: nobody looks, so nothing is known of it."""
 
     def __init__(
         self,
@@ -37,8 +42,11 @@ class LocalLauncher:
         *,
         argv: tuple[str, ...] = (sys.executable, "-m", "argosy", "worker", "--spec"),
         env: Mapping[str, str] | None = None,
+        machine: Machine | None = None,
     ) -> None:
         self._folder = folder
+        self._machine = machine
+        self._devices: tuple[Device, ...] = ()  # seen last: a driver that does not answer for once moves nothing
         self._argv = argv
         self._env = env
         self._children: dict[ProcessIdentity, DetachedProcess] = {}
@@ -48,7 +56,12 @@ class LocalLauncher:
         self._hinted = asyncio.Event()
 
     async def nodes(self) -> list[NodeInfo]:
-        return [NodeInfo(platform.node())]
+        if self._machine is None:
+            return [NodeInfo(platform.node())]
+        seen = await asyncio.to_thread(self._machine.look)
+        self._devices = seen.devices or self._devices
+        claimed = claimed_by_others(self._folder) if self._devices else {}
+        return [NodeInfo.of(dataclasses.replace(seen, devices=self._devices), claimed)]
 
     async def start(self, spec: ReplicaSpec) -> None:
         files = self._folder.replica(spec.id)

@@ -13,7 +13,7 @@ from argosy.fleet.launcher import LaunchedReplica
 from argosy.fleet.local import LocalLauncher
 from argosy.fleet.planner import planned_id
 from argosy.fleet.report import Absence, fleet_report
-from argosy.fleet.shutdown import gateways_of
+from argosy.fleet.shutdown import fastchat_of, gateways_of
 from argosy.processes.identity import ProcessIdentity
 from argosy.protocol.admin import FleetReport, ProcessReport, ReplicaView
 from argosy.protocol.replica import ReplicaState
@@ -69,7 +69,7 @@ def _read(state: DesiredState, folder: FleetFolder) -> Desired:
 
 def runs(folder: FleetFolder) -> bool:
     """Whether anything of the fleet lives: controller, gateway or a worker."""
-    return bool(controller_of(folder) or gateways_of(folder) or _workers(folder))
+    return bool(controller_of(folder) or gateways_of(folder) or fastchat_of(folder) or _workers(folder))
 
 
 async def observed_report(folder: FleetFolder, client: Client, *, admin_key: str | None) -> FleetReport:

@@ -1,7 +1,11 @@
-"""Decides which replicas a fleet wants, and which of them must be replaced. Pure: no I/O, no clock."""
+"""Decides which replicas a fleet wants, and which of them must be replaced. Pure: no I/O, no clock.
+
+Where they run is placement.py's to decide; this file puts the question to it.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -9,13 +13,18 @@ from typing import Any
 import msgspec
 
 from argosy.config.load import deployment_record
+from argosy.config.needs import EngineNeeds
 from argosy.config.schema import Deployment, Fleet
-from argosy.fleet.launcher import NodeInfo
+from argosy.fleet.launcher import LaunchedReplica, NodeInfo
+from argosy.fleet.placement import Place, Placement, place
+from argosy.fleet.wishes import Standing, Wish, wishes
 from argosy.protocol.deployment import DeploymentRecord, RemoteRecord
-from argosy.protocol.replica import ReplicaSpec
+from argosy.protocol.replica import AssignedDevice, ReplicaSpec
 
 # Changing these restarts nothing: the controller's push tells the gateway, an amended spec the worker.
 _SHAPING = {"defaults", "embedding_batch", "max_tokens_ceiling", "system_prompt"}
+# Where a replica runs: it is started anew when it must move, not because the file says the same in other words.
+_PLACING = {"device", "gpus", "tensor_parallel"}
 _LIVE = frozenset({"aliases", "concurrency", "max_queue", "policy", "replicas", "timeouts", "weight", *_SHAPING})
 
 
@@ -48,29 +57,26 @@ def plan(
     stopped: Collection[str],
     current: Mapping[str, ReplicaSpec],
     *,
-    nodes: Sequence[NodeInfo],
+    placement: Placement,
     gateways: Sequence[str],
     revision: int,
     drained: Collection[str] = (),
     restarts: Mapping[str, int] | None = None,
 ) -> list[ReplicaSpec]:
-    """Every replica that should run. One whose engine would do otherwise than its current spec says, or was started
-    before its restart was asked for (`restarts`: deployment → revision), gets the next generation; all others keep
-    theirs."""
-    node = nodes[0].name if nodes else None
+    """Every replica that should run and has a place. One whose engine would do otherwise than its current spec says,
+    that must move, or was started before its restart was asked for (`restarts`: deployment → revision), gets the next
+    generation; all others keep theirs."""
     wanted = []
-    for name, deployment in fleet.deployments.items():
-        if name in stopped or deployment.engine_name == "remote":
-            continue
+    for name, replicas in _wanted(fleet, stopped, drained).items():
+        deployment = fleet.deployments[name]
         record = _record(name, deployment, drained, revision=revision)
         config = config_of(deployment)
         restart = (restarts or {}).get(name, 0)
-        for index in range(deployment.replicas):
-            replica = replica_id(name, index)
-            if replica in drained:
+        for replica in replicas:
+            if (where := placement.places.get(replica)) is None:
                 continue
             before = current.get(replica)
-            anew = before is None or not _same_work(before.config, config) or before.restart < restart
+            anew = before is None or not _as_wanted(before, config, restart) or _moves(before, where)
             generation = 1 if before is None else before.generation + anew
             wanted.append(
                 ReplicaSpec(
@@ -80,11 +86,42 @@ def plan(
                     config=config,
                     gateways=list(gateways),
                     grace_seconds=fleet.grace,
-                    node=node,
+                    node=where.node,
+                    devices=where.devices,
                     restart=restart if before is None or anew else before.restart,
                 )
             )
     return wanted
+
+
+def placement_of(
+    fleet: Fleet,
+    stopped: Collection[str],
+    launched: Mapping[str, LaunchedReplica],
+    *,
+    nodes: Sequence[NodeInfo],
+    needs: Mapping[str, EngineNeeds],
+    drained: Collection[str] = (),
+    restarts: Mapping[str, int] | None = None,
+) -> Placement:
+    """Where every replica that should run does. `needs`: of each deployment that has a worker; what is not told there
+    is not known."""
+    alone = nodes[0].name if len(nodes) == 1 else None  # under whatever name it was known before
+    standings = {
+        each.id: Standing(alone or each.spec.node, each.spec.devices, each.alive, as_wanted=False)
+        for each in launched.values()
+    }
+    asked: list[Wish] = []
+    for name, replicas in _wanted(fleet, stopped, drained).items():
+        deployment, restart = fleet.deployments[name], (restarts or {}).get(name, 0)
+        config = config_of(deployment)
+        for replica in replicas:
+            if (found := launched.get(replica)) is not None and _as_wanted(found.spec, config, restart):
+                standings[replica] = dataclasses.replace(standings[replica], as_wanted=True)
+        asked += wishes(name, deployment, replicas, needs.get(name, EngineNeeds()), standings)
+    wished = {wish.replica for wish in asked}
+    leaving = [standing for replica, standing in standings.items() if replica not in wished]
+    return place(asked, nodes, fleet.budget, leaving=leaving)
 
 
 def records(
@@ -124,8 +161,39 @@ def restarts_nothing(fields: Collection[str]) -> bool:
     return _LIVE.issuperset(fields)
 
 
-def _same_work(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
-    return restarts_nothing(differing(before, after))
+def restarts_who_moves(fields: Collection[str]) -> bool:
+    """Whether a change of these fields starts anew only the replicas that get another place by it."""
+    return restarts_nothing(set(fields) - _PLACING)
+
+
+def _wanted(fleet: Fleet, stopped: Collection[str], drained: Collection[str]) -> dict[str, dict[str, int]]:
+    """Deployment → its replicas, each with its index."""
+    return {
+        name: {
+            replica: index
+            for index in range(deployment.replicas)
+            if (replica := replica_id(name, index)) not in drained
+        }
+        for name, deployment in fleet.deployments.items()
+        if name not in stopped and deployment.engine_name != "remote"
+    }
+
+
+def _as_wanted(before: ReplicaSpec, config: Mapping[str, Any], restart: int) -> bool:
+    """Whether a replica of that spec does what is wanted, wherever it runs."""
+    same_work = restarts_who_moves(differing(before.config, config))
+    return same_work and before.restart >= restart
+
+
+def _moves(before: ReplicaSpec, where: Place) -> bool:
+    """Whether it sees other GPUs there, or may hold less of them than it was started with."""
+    then, now = before.devices, where.devices
+    same = then is now or (then is not None and now is not None and _indices(then) == _indices(now))
+    return where.anew or not same
+
+
+def _indices(devices: Sequence[AssignedDevice]) -> list[int]:
+    return [each.index for each in devices]
 
 
 def _record(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from argosy.config.schema import Deployment, Fleet
+from argosy.config.schema import UNDECIDED, Deployment, Fleet
 from argosy.fleet.launcher import LaunchedReplica
 from argosy.fleet.planner import deployment_of, planned_id, replica_id
 from argosy.protocol.admin import DeploymentReport, Event, FleetReport, ProcessReport, ReplicaReport, ReplicaView
@@ -30,6 +30,7 @@ def fleet_report(
     absences: Mapping[str, Absence],
     gateways: Sequence[ProcessReport],
     controller: ProcessReport,
+    fastchat: ProcessReport | None = None,
     drained: Collection[str] = (),
     views: Iterable[ReplicaView] = (),
     waiting: Mapping[str, int] | None = None,
@@ -66,7 +67,13 @@ def fleet_report(
             ready=_count_ready(replicas),
             replicas=replicas,
         )
-    return FleetReport(name=name, gateways=list(gateways), controller=controller, deployments=list(reports.values()))
+    return FleetReport(
+        name=name,
+        gateways=list(gateways),
+        controller=controller,
+        fastchat=fastchat,
+        deployments=list(reports.values()),
+    )
 
 
 def changes(before: FleetReport | None, after: FleetReport, *, now: float) -> Iterator[Event]:
@@ -132,7 +139,7 @@ def _deployment(
     replicas.sort(key=lambda replica: index_order(replica.id))
     return DeploymentReport(
         name=name,
-        engine=deployment.engine_name,
+        engine=_engine(deployment, launched, name),
         source=deployment.source,
         aliases=list(deployment.aliases),
         wanted=wanted,
@@ -141,6 +148,14 @@ def _deployment(
         waiting=waiting,
         replicas=replicas,
     )
+
+
+def _engine(deployment: Deployment, launched: Mapping[str, LaunchedReplica], name: str) -> str:
+    """Where the files decide, a replica that has them tells."""
+    if deployment.engine_name != UNDECIDED:
+        return deployment.engine_name
+    told = (each.status.traits.engine for each in launched.values() if each.status and deployment_of(each.id) == name)
+    return next(filter(None, told), UNDECIDED)
 
 
 def _replica(
@@ -175,7 +190,7 @@ def _replica(
     return ReplicaReport(
         id=launched.id,
         state=status.state,
-        reason=status.reason or _left_alone(view),
+        reason=status.reason or _left_alone(view) or absence.reason,
         node=status.node,
         devices=list(status.devices),
         address=status.address,

@@ -23,10 +23,12 @@ def settlement(
     wanted: Mapping[str, ReplicaSpec],
     launched: Mapping[str, LaunchedReplica],
     stopping: Collection[str],
+    refused: Collection[str] = (),
 ) -> Settlement:
-    """`stopping`: ids of replicas that are being stopped, to be replaced or for good."""
+    """`stopping`: ids of replicas that are being stopped, to be replaced or for good. `refused`: of those that have no
+    place to run."""
     states = {
-        deployment.name: _deployment(deployment, wanted, launched, stopping)
+        deployment.name: _deployment(deployment, wanted, launched, stopping, refused)
         for deployment in report.deployments
         if deployment.engine  # else it has left the fleet and is only finishing
     }
@@ -44,6 +46,7 @@ def _deployment(
     wanted: Mapping[str, ReplicaSpec],
     launched: Mapping[str, LaunchedReplica],
     stopping: Collection[str],
+    refused: Collection[str],
 ) -> str:
     if report.stopped:
         return READY
@@ -57,6 +60,7 @@ def _deployment(
     serving_old = True  # all that has not failed is an old replica that waits for its replacement
     for replica in report.replicas:
         spec, found = wanted.get(replica.id), launched.get(replica.id)
+        failed += replica.id in refused
         if spec is None:
             continue
         current = found is None or not found.alive or found.spec.generation == spec.generation

@@ -25,6 +25,8 @@ async def take_down(folder: FleetFolder, launcher: Launcher, *, grace_seconds: f
     # A closed door first: no new requests, and what runs gets its grace.
     polite = grace_seconds + _BEYOND_GRACE_SECONDS
     await asyncio.gather(*(end_process(who, polite_seconds=polite, hurry=hurry) for who in gateways_of(folder)))
+    if (listener := fastchat_of(folder)) is not None:  # its replicas leave with it; old workers are not ours to end
+        await end_process(listener, polite_seconds=_BEYOND_GRACE_SECONDS, hurry=hurry)
     # Dead ones are listed too: what they left behind is ended with them.
     await asyncio.gather(
         *(launcher.stop(each.id, grace_seconds=grace_seconds, hurry=hurry) for each in await launcher.list())
@@ -36,12 +38,20 @@ async def take_down(folder: FleetFolder, launcher: Launcher, *, grace_seconds: f
         folder.starting_gateway,
         folder.replaced_gateways,
         folder.table,
+        folder.fastchat,
+        folder.fastchat_workers,
     ):
         file.unlink(missing_ok=True)
     for replica in filter(planned_id, folder.replicas()):
         shutil.rmtree(folder.replica(replica).root)
     with contextlib.suppress(OSError):  # a worker started by hand may live in there
         (folder.root / "replicas").rmdir()
+
+
+def fastchat_of(folder: FleetFolder) -> ProcessIdentity | None:
+    """The FastChat listener, when it lives."""
+    record = read_json(folder.fastchat, ProcessRecord)
+    return record.identity if record is not None and record.identity.alive else None
 
 
 def gateways_of(folder: FleetFolder) -> list[ProcessIdentity]:

@@ -34,6 +34,8 @@ class Outgoing(NamedTuple):
 def outgoing(call: Call, status: ReplicaStatus) -> Outgoing:
     """`call.found` is what `peek` saw in its body. Raises BadRequestError for a body that no engine could read."""
     model, traits, found = status.upstream_model, status.traits, call.found
+    if model is not None and call.model in status.adapters:
+        model = None
     bounded = (
         found if traits.binds_answers and isinstance(found, ChatPeek) and found.tools and found.bounds_calls else None
     )

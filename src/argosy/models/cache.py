@@ -9,7 +9,6 @@ models/KEY.partial/       what that process has so far; the next one goes on fro
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import shutil
@@ -21,12 +20,12 @@ from pathlib import Path
 
 import msgspec
 
+from argosy.disk import POLL_SECONDS, folder_bytes, opened_lock, try_lock
 from argosy.errors import SourceError
 from argosy.models.fetching import SPARE_BYTES, Fetched, StoredFile, sha256_of
 from argosy.models.progress import Progress
 from argosy.state import read_json, write_json
 
-POLL_SECONDS = 0.2  # neither a file lock nor a growing folder can be awaited together with a cancellation
 Report = Callable[[Progress], None]
 # Given a folder of its own, returns the folder below it that has the files, and what they are. Raises SourceError.
 Fetch = Callable[[Path], tuple[Path, Fetched]]
@@ -122,9 +121,8 @@ class ModelCache:
 
     def remove(self, key: str) -> int:
         """Bytes that are free now, of what is whole and of what is half fetched. Raises SourceError, OSError."""
-        handle = os.open(self.root / f"{key}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            if not _try_lock(handle):
+        with opened_lock(self.root / f"{key}.lock") as handle:
+            if not try_lock(handle):
                 raise SourceError("another process is fetching it; stop that one first")
             folders = (self.root / key, self._partial(key))
             freed = sum(map(folder_bytes, folders))
@@ -133,8 +131,6 @@ class ModelCache:
                 if folder.exists():
                     shutil.rmtree(folder)
             return freed
-        finally:
-            os.close(handle)
 
     def _fetched(self, artefact: Artefact, fetch: Fetch) -> Path:
         """Runs while the lock is held: nobody else touches the partial folder."""
@@ -180,32 +176,20 @@ class ModelCache:
 
     @contextlib.contextmanager
     def _lock(self, artefact: Artefact, report: Report, cancelled: threading.Event) -> Iterator[None]:
-        # The lock file stays: removing it would let two processes hold locks on two files of the same name.
-        handle = os.open(self.root / f"{artefact.key}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            while not _try_lock(handle):
+        with opened_lock(self.root / f"{artefact.key}.lock") as handle:
+            while not try_lock(handle):
                 done = folder_bytes(self._partial(artefact.key))
                 done = done if artefact.size_bytes is None else min(done, artefact.size_bytes)
                 report(Progress(artefact.name, done, artefact.size_bytes, waiting=True))
                 if cancelled.wait(POLL_SECONDS):
                     raise SourceError(f"waiting for {artefact.name} was cancelled")
             yield
-        finally:
-            os.close(handle)
 
     def _record(self, key: str) -> Path:
         return self.root / f"{key}.json"
 
     def _partial(self, key: str) -> Path:
         return self.root / f"{key}.partial"
-
-
-def _try_lock(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _checked(artefact: Artefact, folder: Path, fetched: Fetched) -> Record:
@@ -230,16 +214,6 @@ def _checked(artefact: Artefact, folder: Path, fetched: Fetched) -> Record:
         files, entry = [StoredFile(artefact.file, files[0].size_bytes, files[0].sha256)], artefact.file
     source = fetched.origin or artefact.source
     return Record(name=artefact.name, source=source, entry=entry, files=files, fetched=time.time())
-
-
-def folder_bytes(folder: Path) -> int:
-    """What the files in a folder hold together, while another process writes and moves them."""
-    total = 0
-    for root, _, files in os.walk(folder):
-        for file in files:
-            with contextlib.suppress(FileNotFoundError):
-                total += (Path(root) / file).stat().st_size
-    return total
 
 
 def _time_of(path: Path) -> float:

@@ -16,8 +16,8 @@ import msgspec
 from argosy.errors import SourceError
 from argosy.models import huggingface, modelscope, web
 from argosy.models.fetching import DiskFullError, Failed, Fetched, Plan, Tell, writing
-from argosy.models.leash import die_with_the_owner
 from argosy.models.sources import HubSource, UrlSource, parse
+from argosy.processes.leash import die_with_the_owner
 
 
 def main() -> None:

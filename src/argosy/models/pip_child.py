@@ -9,7 +9,7 @@ import runpy
 import sys
 import tempfile
 
-from argosy.models.leash import die_with_the_owner
+from argosy.processes.leash import die_with_the_owner
 
 
 def main() -> None:

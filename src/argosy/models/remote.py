@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
 import shutil
-import signal
 import subprocess
 import sys
 import threading
@@ -15,11 +13,13 @@ from pathlib import Path
 
 import msgspec
 
+from argosy.disk import POLL_SECONDS, folder_bytes
 from argosy.errors import SourceError
-from argosy.models.cache import POLL_SECONDS, Report, folder_bytes
+from argosy.models.cache import Report
 from argosy.models.fetching import Failed, Fetched, Plan
 from argosy.models.progress import Meter
 from argosy.models.sources import HubSource, UrlSource
+from argosy.processes.leash import leashed
 
 _QUIET = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -67,13 +67,9 @@ def fetch(
         log = errors.open("wb")
     except OSError as error:
         raise SourceError(f"cannot write {errors}: {error.strerror}") from error
-    with log:
-        child = subprocess.Popen(
-            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=env, process_group=0
-        )
     result: Fetched | Failed | None = None
     total: int | None = None
-    with _killed_at_the_end(child):
+    with log, leashed(argv, stdout=subprocess.PIPE, stderr=log, env=env) as child:
         for line in _lines(child, cancelled):
             if line:
                 answer = _answer.decode(line)
@@ -109,17 +105,3 @@ def _lines(child: subprocess.Popen[bytes], cancelled: threading.Event) -> Iterat
             return
         *whole, rest = (rest + block).split(b"\n")
         yield from whole
-
-
-@contextlib.contextmanager
-def _killed_at_the_end(child: subprocess.Popen[bytes]) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        if child.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)
-            child.wait()
-        for pipe in (child.stdin, child.stdout):
-            if pipe:
-                pipe.close()

@@ -1,7 +1,8 @@
 """Which files of a hub's repository are meant: pure, by their names.
 
-A repository with safetensors is taken whole, as a folder. Of one with GGUF files a single model is taken (all parts of
-a split one): the named file, the named quantisation, the only one there is, else Q4_K_M; else the error lists them.
+A repository with safetensors is taken whole, as a folder; one with nothing but weights of PyTorch too. Of one with GGUF
+files a single model is taken (all parts of a split one): the named file, the named quantisation, the only one there is,
+else Q4_K_M; else the error lists them.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ _NO_MODEL = re.compile(r"mmproj|imatrix", re.IGNORECASE)  # a part for pictures,
 # Beside safetensors: what a tokenizer, a configuration or a template is. Never .bin, .pth, .onnx, .h5: the same again.
 _BESIDE = (".json", ".txt", ".model", ".jinja", ".tiktoken", ".py", ".spm", ".vocab")
 _SAME_AGAIN = ("onnx/", "openvino/", "original/", "coreml/", "tf/", "flax/")
+# Of a repository that has nothing else, as those of 2023. torch reads tensors alone of them (weights_only), no objects.
+_PYTORCH = re.compile(r"pytorch_model(-\d+-of-\d+)?\.bin")
 _SHOWN = 12
 
 
@@ -57,6 +60,8 @@ def choose(files: Sequence[RepoFile], wanted: str | None, *, repository: str) ->
         return _quantised(models, wanted, repository=repository)
     if any(path.endswith(".safetensors") for path in by_path):
         return _folder(files)
+    if not models and (plain := [file for file in files if _PYTORCH.fullmatch(file.path)]):
+        return Selection((*_folder(files).files, *plain), "")
     if not models:
         weights = [path for path in by_path if path.endswith((".bin", ".pth", ".pt", ".onnx", ".h5", ".ckpt"))]
         has = f"it has {_listed(sorted(weights or by_path))}" if by_path else "it is empty"

@@ -126,6 +126,7 @@ class FleetReport(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     gateways: list[ProcessReport] = []
     controller: ProcessReport
+    fastchat: ProcessReport | None = None  # the listener for old FastChat processes, where one is wanted
     deployments: list[DeploymentReport] = []
 
 

@@ -32,6 +32,25 @@ class ReplicaState(enum.StrEnum):
         return self in (ReplicaState.STOPPED, ReplicaState.FAILED)
 
 
+class AssignedDevice(msgspec.Struct, frozen=True, kw_only=True):
+    """A GPU that a replica was given, and how much of it."""
+
+    index: int
+    uuid: str
+    memory_bytes: int  # all of it
+    budget_bytes: int  # what of it the replica may take
+    simulated: bool = False  # told by a file, so that nothing is really there
+
+    @property
+    def fraction(self) -> float:
+        """Of its memory that the replica may take, as vLLM and SGLang want it: never more than the budget."""
+        return int(self.budget_bytes / max(1, self.memory_bytes) * 1000) / 1000
+
+    @property
+    def label(self) -> str:
+        return f"gpu{self.index}{' (simulated)' if self.simulated else ''}"
+
+
 class ModelIdentity(msgspec.Struct, frozen=True, kw_only=True):
     """What tells one model from another behind the same name."""
 
@@ -55,6 +74,14 @@ class JoinSettings(msgspec.Struct, frozen=True, kw_only=True):
     advertise: str | None = None  # http://host[:port] that gateways are told; None: derived
 
 
+class FastChatSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a worker registers as one of FastChat's too."""
+
+    controller: str  # http://host:21001
+    port: int = 0  # of its door for FastChat's processes; 0: a free one
+    advertise: str | None = None  # http://host:port that the controller is told; None: derived
+
+
 class ReplicaSpec(msgspec.Struct, frozen=True, kw_only=True):
     """One replica that a launcher is asked to run. (id, generation) is the idempotency key; generation + 1 replaces."""
 
@@ -65,7 +92,9 @@ class ReplicaSpec(msgspec.Struct, frozen=True, kw_only=True):
     gateways: list[str]  # http://host:port of every gateway known at the start; heartbeats' answers update the list
     grace_seconds: float
     node: str | None = None  # None: any
-    devices: list[str] = []
+    # GPUs in the order in which it sees them, and no others; (): it sees none; None: nobody says, it sees what we see.
+    devices: tuple[AssignedDevice, ...] | None = None
+    fastchat: FastChatSettings | None = None
     join: JoinSettings | None = None  # None: a launcher started it
     restart: int = 0  # revision of the latest `argosy restart` that this start answers
 
@@ -80,7 +109,7 @@ class ReplicaStatus(msgspec.Struct, frozen=True, kw_only=True):
     since: float  # when this state began
     reason: str = ""  # why it is so, a sentence: download progress, the error and last log lines of a failure
     node: str = ""
-    devices: list[str] = []
+    devices: list[str] = []  # labels: gpu2, cpu; nothing where it sees what its worker sees
     address: str | None = None  # http://127.0.0.1:41234: where requests go; None until the engine listens
     worker: str = ""  # drawn at random at every start of the worker: commands are for one of them
     worker_pid: int = 0
@@ -94,7 +123,8 @@ class ReplicaStatus(msgspec.Struct, frozen=True, kw_only=True):
     health: str = "/health"  # GET this (with the engine's key) to probe it
     by_hand: bool = False  # no controller started it: a gateway calls it back before it sends anything there
     model: ModelIdentity | None = None
-    upstream_model: str | None = None  # when set, a request's model is rewritten to it
+    upstream_model: str | None = None  # when set, a request's model is rewritten to it …
+    adapters: list[str] = []  # … but for these, which the engine knows by their own names
 
     @property
     def over(self) -> bool:

@@ -31,14 +31,14 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, *, who: str = "the gateway") -> socket.socket:
     """A listening socket. Raises InputError in a sentence when the address cannot be had."""
     bare = host.strip("[]")
     family = socket.AF_INET6 if ":" in bare else socket.AF_INET
     try:
         return socket.create_server((bare, port), family=family, backlog=4096)
     except OSError as error:
-        raise InputError(f"the gateway cannot listen on {host} port {port}: {error.strerror or error}") from None
+        raise InputError(f"{who} cannot listen on {host} port {port}: {error.strerror or error}") from None
 
 
 def address_of(listener: socket.socket, scheme: str = "http") -> str:

@@ -6,9 +6,11 @@ The process itself is engine_process.py's, what to do after the end main.py's.
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -16,6 +18,7 @@ from argosy.config.schema import Deployment
 from argosy.engines import machine
 from argosy.engines.base import Engine, EngineContext, Launch
 from argosy.errors import EngineError
+from argosy.protocol.replica import AssignedDevice
 from argosy.telemetry.logging import EventLog
 from argosy.wire.client import Client
 from argosy.worker import probe
@@ -23,12 +26,12 @@ from argosy.worker.ending import Ending
 from argosy.worker.engine_process import EngineProcess
 from argosy.worker.probe import Listener, Probe
 from argosy.worker.reservations import NoRoomError, Reservations
+from argosy.worker.visible_devices import device_variables
 
 _PORT_TRIES = 3
 _FIRST_LOOK_SECONDS = 0.05  # between two looks whether it is ready: short for the quick ones …
 _LONGEST_LOOK_SECONDS = 0.5  # … and cheap for those that load for minutes
 _BUSY_CORES = 0.2
-_OWN_VARIABLES = ("ARGOSY_API_KEY", "ARGOSY_ADMIN_KEY", "ARGOSY_JOIN_TOKEN")  # no business of an engine's
 
 _log = EventLog("worker")
 
@@ -58,10 +61,13 @@ class Blueprint:
     log: Path
     record: Path  # engine.json
     address_file: Path
-    variables: Mapping[str, str]
+    variables: Mapping[str, str]  # without Argosy's own keys
     client: Client
     reservations: Reservations
+    devices: tuple[AssignedDevice, ...] | None = None  # GPUs it was given; None: nobody says
     patience: Patience = Patience()
+    python: Path = Path(sys.executable)  # of the environment it runs in
+    companions: Mapping[str, Path] = field(default_factory=dict)
 
 
 class Incarnation:
@@ -88,6 +94,9 @@ class Incarnation:
                 port=port,
                 address_file=blueprint.address_file,
                 chat_template=_chat_template(blueprint),
+                devices=blueprint.devices,
+                python=blueprint.python,
+                companions=blueprint.companions,
             )
             try:
                 return await cls._start_once(blueprint, context, on_pid)
@@ -154,9 +163,18 @@ class Incarnation:
             name: value.replace("{key}", context.key).replace("{port}", str(context.port))
             for name, value in blueprint.deployment.env.items()
         }
-        inherited = {name: value for name, value in blueprint.variables.items() if name not in _OWN_VARIABLES}
         process = await EngineProcess.start(
-            launch, environment={**inherited, **launch.env, **filled}, log=blueprint.log, record=blueprint.record
+            launch,
+            # The plan's word on GPUs is the last one.
+            environment={
+                **blueprint.variables,
+                **_programs(context, blueprint.variables),
+                **launch.env,
+                **filled,
+                **device_variables(blueprint.devices),
+            },
+            log=blueprint.log,
+            record=blueprint.record,
         )
         try:
             on_pid(process.pid)
@@ -217,8 +235,19 @@ def _chat_template(blueprint: Blueprint) -> Path | None:
     return file
 
 
+def _programs(context: EngineContext, variables: Mapping[str, str]) -> Mapping[str, str]:
+    """Those of its environment come first on PATH, as in a shell where that is active."""
+    if not context.in_own_environment:
+        return {}
+    folder = context.python.parent
+    path = os.pathsep.join([str(folder), variables.get("PATH", os.defpath)])
+    return {"PATH": path, "VIRTUAL_ENV": str(folder.parent)}
+
+
 def _reserve(blueprint: Blueprint, context: EngineContext, memory: ExitStack) -> None:
     """Makes room for it in this machine's memory, where its need is known. Raises EngineError."""
+    if context.devices or (context.devices is None and machine.has_gpu()):
+        return  # it lies in GPUs, which the plan has made room in, or may lie there
     need = blueprint.engine.memory(context) if blueprint.deployment.check_memory else None
     if need is None:
         return

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import secrets
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,9 @@ from pydantic import ValidationError
 
 from argosy.config.environment import Environment
 from argosy.config.schema import Deployment
-from argosy.engines import catalog
-from argosy.errors import EngineError, InputError, SourceError
+from argosy.devices.nvml import Nvml
+from argosy.engines.measured import Footprints
+from argosy.errors import BuildError, EngineError, InputError, SourceError
 from argosy.processes.restarts import STARTS_IN_WINDOW, RestartHistory
 from argosy.protocol.heartbeat import engine_key
 from argosy.protocol.replica import ReplicaSpec, ReplicaState, ReplicaStatus
@@ -37,17 +39,22 @@ from argosy.worker.amendments import amendments
 from argosy.worker.announce import Announcer
 from argosy.worker.board import Board
 from argosy.worker.engine_process import end_leftovers
+from argosy.worker.footprint import Footprint
 from argosy.worker.guard import become_subreaper
 from argosy.worker.incarnation import Blueprint, Incarnation, Patience
 from argosy.worker.joining import Joiner
 from argosy.worker.listener import Listeners, Target
 from argosy.worker.log_courier import LogCourier
 from argosy.worker.memory import keep_measured
+from argosy.worker.preparation import Preparation, Prepared, on_gpu
 from argosy.worker.reservations import NoRoomError, Reservations
+from argosy.worker.visible_devices import device_labels
 
 _ENGINE_GRACE_SECONDS = 5.0  # for the engine's own end, when no request is left
 _HURRIED_GRACE_SECONDS = 0.3
 _ROOM_SECONDS = 10.0  # beyond a drain's grace: until the memory of what drained is free
+
+Beside = Callable[[Callable[[], Target | None]], Coroutine[Any, Any, None]]
 
 _log = EventLog("worker")
 
@@ -64,32 +71,18 @@ class Worker:
         join_token: str,
         client: Client,
         patience: Patience | None = None,
+        beside: Beside | None = None,
     ) -> None:
+        """`beside`: runs as long as the worker, told where its engine is."""
         self._spec = spec
         self._cache = environment.cache
-        self._sources = environment.sources
         self._join_token = join_token
         self._deployment = Deployment.model_validate(spec.config)
-        engine = catalog.engine(self._deployment.engine_name)
-        capabilities = engine.capabilities(self._deployment)
-        self._slots = capabilities.slots
+        self._slots = 1  # until the engine is known
         files = folder.replica(spec.id)
         self._spec_file = files.spec
         previous = read_json(files.status, ReplicaStatus)
         self._log_file = folder.log(spec.id)
-        self._blueprint = Blueprint(
-            replica=spec.id,
-            name=spec.deployment.name,
-            deployment=self._deployment,
-            engine=engine,
-            log=self._log_file,
-            record=files.engine,
-            address_file=files.address,
-            variables=_variables(environment, spec.devices),
-            client=client,
-            reservations=Reservations(folder.reservations, folder.name),
-            patience=patience or Patience(),
-        )
         self._board = Board(
             files.status,
             ReplicaStatus(
@@ -99,19 +92,46 @@ class Worker:
                 state=ReplicaState.PENDING,
                 since=time.time(),
                 node=spec.node or socket.gethostname(),
-                devices=spec.devices,
+                devices=device_labels(spec.devices),
                 worker=secrets.token_hex(8),
                 worker_pid=os.getpid(),
                 concurrency=self._deployment.concurrency or self._slots,
                 weight=self._deployment.weight,
-                paths=list(capabilities.paths),
-                traits=capabilities.traits,
-                health=engine.health(self._deployment),
                 by_hand=spec.join is not None,
             ),
         )
+        self._preparation = Preparation(
+            deployment=self._deployment,
+            cache=environment.cache,
+            variables=environment.for_others(),
+            sources=environment.sources,
+            on_gpu=on_gpu(self._deployment, spec.devices),
+            report=lambda text: self._board.change(reason=text),
+        )
+        self._record = files.engine
+        self._blueprint = functools.partial(
+            Blueprint,
+            replica=spec.id,
+            name=spec.deployment.name,
+            deployment=self._deployment,
+            log=self._log_file,
+            record=self._record,
+            address_file=files.address,
+            variables=environment.for_others(),
+            devices=spec.devices,
+            client=client,
+            reservations=Reservations(folder.reservations, folder.name),
+            patience=patience or Patience(),
+        )
+        self._footprint = Footprint(
+            Footprints(folder.footprints),
+            self._deployment,
+            spec.devices,
+            Nvml(),
+        )
         self._courier = LogCourier(client=client, join_token=join_token, replica=spec.id, file=self._log_file)
         self._client = client
+        self._beside = beside
         self._listeners = Listeners(client, self._target, replica=spec.id, join_token=join_token, settings=spec.join)
         self._announcer = Announcer(
             client=client,
@@ -170,7 +190,7 @@ class Worker:
             await asyncio.wait({joining})
 
     async def _run(self) -> int:
-        killed = await asyncio.to_thread(end_leftovers, self._blueprint.record)
+        killed = await asyncio.to_thread(end_leftovers, self._record)
         if killed:
             _log.warning("replica.leftovers_killed", replica=self._spec.id, processes=killed)
         async with _background(
@@ -178,7 +198,9 @@ class Worker:
             self._courier.run(),
             RotatingLog(self._log_file).keep_small(),
             keep_measured(self._board, self._engine_pids),
+            self._footprint.keep(self._board, self._engine_pids),
             self._heed_amendments(),
+            *([self._beside(self._target)] if self._beside is not None else []),
         ):
             serving = asyncio.create_task(self._serve(), name="serve")
             try:
@@ -214,7 +236,7 @@ class Worker:
             history.started(time.monotonic())
             try:
                 await self._live_once()
-            except (EngineError, SourceError) as error:
+            except (EngineError, SourceError, BuildError) as error:
                 reason, permanent, crowded = str(error), error.permanent, isinstance(error, NoRoomError)
             if self._drain_asked.is_set():
                 return
@@ -241,24 +263,19 @@ class Worker:
                 self._board.change(restarts=self._board.status.restarts + 1)
 
     async def _live_once(self) -> None:
-        """One incarnation of the engine, from its weights to its end. Always raises EngineError or SourceError."""
+        """One incarnation of the engine, from its weights to its end. Always raises EngineError, SourceError or
+        BuildError."""
         board = self._board
         epoch = max(board.status.epoch + 1, time.time_ns() // 1_000_000)
         board.change(state=ReplicaState.STARTING, epoch=epoch, reason="")
-        path: Path | None = None
-        if self._deployment.source is not None:
-            path = await weights.fetch(
-                self._deployment.source,
-                cache=self._cache,
-                variables=self._blueprint.variables,
-                order=self._sources,
-                report=lambda text: board.change(reason=text),
-            )
-            board.change(reason="")
-        board.change(model=await weights.identity(self._deployment, path, cache=self._cache))
+        prepared = await self._preparation.run()
+        self._tell_capabilities(prepared)
+        self._footprint.path = prepared.path
+        board.change(model=await weights.identity(self._deployment, prepared.path, cache=self._cache))
         key = engine_key(self._join_token, self._spec.id, epoch)
+        blueprint = self._blueprint(engine=prepared.engine, python=prepared.python, companions=prepared.companions)
         incarnation = await Incarnation.start(
-            self._blueprint, path, key, on_pid=lambda pid: board.change(engine_pid=pid)
+            blueprint, prepared.path, key, on_pid=lambda pid: board.change(engine_pid=pid)
         )
         self._incarnation = incarnation
         try:
@@ -272,6 +289,19 @@ class Worker:
         finally:
             self._incarnation = None
             await incarnation.stop(_HURRIED_GRACE_SECONDS if self._hurried.is_set() else _ENGINE_GRACE_SECONDS)
+
+    def _tell_capabilities(self, prepared: Prepared) -> None:
+        capabilities = prepared.engine.capabilities(self._deployment)
+        self._slots = capabilities.slots
+        self._board.change(
+            reason="",
+            concurrency=self._deployment.concurrency or self._slots,
+            paths=list(capabilities.paths),
+            traits=capabilities.traits,
+            health=prepared.engine.health(self._deployment),
+            upstream_model=self._spec.deployment.name if capabilities.checks_names else None,
+            adapters=list(self._deployment.adapters),
+        )
 
     async def _drain(self, serving: asyncio.Task[None]) -> None:
         """Lets running requests finish: until every gateway says none is left, the grace is over, or we are hurried."""
@@ -308,15 +338,30 @@ def read_spec(path: Path) -> tuple[ReplicaSpec, FleetFolder]:
     return spec, FleetFolder(path.absolute().parents[2])
 
 
-async def run(spec: ReplicaSpec, folder: FleetFolder, environment: Environment) -> int:
-    """A worker process: its signals and its exit code. Raises InputError for a spec that cannot be served."""
+async def run(
+    spec: ReplicaSpec,
+    folder: FleetFolder,
+    environment: Environment,
+    beside_of: Callable[[Client, str], Beside] | None = None,
+) -> int:
+    """A worker process: its signals and its exit code. Raises InputError for a spec that cannot be served.
+
+    `beside_of`: makes what runs beside it, of its client and the join token.
+    """
     become_subreaper()  # a guard that is killed leaves its tree to us
     join_token = environment.join_token or folder.secret("join_token")
     if join_token is None:
         raise InputError(f"no join token: set ARGOSY_JOIN_TOKEN, or start the fleet whose folder is {folder.root}")
     client = Client(pins=fleet_pins(folder))
     try:
-        worker = Worker(spec=spec, folder=folder, environment=environment, join_token=join_token, client=client)
+        worker = Worker(
+            spec=spec,
+            folder=folder,
+            environment=environment,
+            join_token=join_token,
+            client=client,
+            beside=beside_of(client, join_token) if beside_of is not None else None,
+        )
     except ValidationError as error:
         raise InputError(f"the spec of {spec.id} is not for this version of Argosy: {error}") from None
     asked = False
@@ -335,13 +380,6 @@ async def run(spec: ReplicaSpec, folder: FleetFolder, environment: Environment) 
         return await worker.run()
     finally:
         await client.close()
-
-
-def _variables(environment: Environment, devices: list[str]) -> dict[str, str]:
-    variables = dict(environment.variables)
-    if devices:
-        variables["CUDA_VISIBLE_DEVICES"] = ",".join(devices)
-    return variables
 
 
 async def _first_of(task: asyncio.Task[None], *waits: Coroutine[Any, Any, object]) -> None:

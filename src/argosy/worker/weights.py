@@ -1,23 +1,17 @@
-"""A replica's weights: fetched without holding up its worker (in a thread, with progress, given up when cancelled), and
-what tells them from others.
-"""
+"""A replica's weights: fetched without holding up its worker, and what tells them from others."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from argosy.config.schema import Deployment
 from argosy.errors import EngineError, SourceError
 from argosy.models.identity import fingerprint
-from argosy.models.resolve import Progress, cached, check_source, resolve
+from argosy.models.resolve import cached, check_source, resolve
 from argosy.protocol.replica import ModelIdentity
-
-_REPORT_SECONDS = 0.5
+from argosy.worker.beside import beside
 
 
 async def identity(deployment: Deployment, path: Path | None = None, *, cache: Path) -> ModelIdentity:
@@ -53,31 +47,9 @@ async def fetch(
         check_source(source)
     except SourceError as error:
         raise EngineError(str(error), permanent=True) from None
-    cancelled = threading.Event()
-    loop = asyncio.get_running_loop()
-    last = 0.0
-
-    def progress(made: Progress) -> None:
-        nonlocal last
-        if time.monotonic() - last >= _REPORT_SECONDS:
-            last = time.monotonic()
-            loop.call_soon_threadsafe(report, str(made))
-
-    fetching = asyncio.create_task(
-        asyncio.to_thread(
-            resolve,
-            source,
-            cache=cache,
-            progress=progress,
-            cancelled=cancelled,
-            variables=variables,
-            order=order,
-        )
+    return await beside(
+        lambda progress, cancelled: resolve(
+            source, cache=cache, progress=progress, cancelled=cancelled, variables=variables, order=order
+        ),
+        report,
     )
-    try:
-        return await asyncio.shield(fetching)
-    except asyncio.CancelledError:
-        cancelled.set()
-        with contextlib.suppress(SourceError):
-            await fetching
-        raise

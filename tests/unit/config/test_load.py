@@ -11,6 +11,7 @@ import pytest
 from argosy.config.environment import Environment
 from argosy.config.load import check_fleet, deployment_record, fleet_of_sources, json_schema, load_fleet
 from argosy.config.schema import Deployment, Fleet
+from argosy.engines import catalog
 from argosy.errors import FleetFileError
 
 Load = Callable[..., Fleet]
@@ -60,7 +61,7 @@ def test_every_fault_is_found_at_once_with_path_suggestion_and_line(faults: Faul
         "deployments.smollm2.source: 'smolm2' is no file and no catalog name; did you mean smollm2? (line 4)",
         "deployments.smollm2.optoins: unknown; did you mean options? (line 5)",
         "deployments.smollm2.replicas: must be at least 0, got -1 (line 6)",
-        "deployments.x.engine: 'llamacpp' is none of llama.cpp, command, echo, remote; "
+        "deployments.x.engine: 'llamacpp' is none of llama.cpp, vllm, transformers, sglang, command, echo, remote; "
         "did you mean llama.cpp? (line 8)",
         "deployments.x.timeouts.idle: 900 is more than total (600): it never applies (line 9)",
         "deployments.x.timeouts.frist: unknown; known here: connect, queue, first_token, idle, total (line 9)",
@@ -307,7 +308,7 @@ def test_a_record_tells_the_gateway_what_it_routes_by() -> None:
 def test_the_schema_has_each_engines_options() -> None:
     schema = json_schema()
     assert {"Options of echo", "Options of llama.cpp", "Options of command"} <= set(schema["$defs"])
-    assert schema["$defs"]["Deployment"]["properties"]["engine"]["enum"] == ["llama.cpp", "command", "echo", "remote"]
+    assert schema["$defs"]["Deployment"]["properties"]["engine"]["enum"] == list(catalog.NAMES)
 
 
 def test_a_dot_and_digits_are_a_name_where_no_replica_has_it(environment: Environment) -> None:

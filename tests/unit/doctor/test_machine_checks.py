@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from argosy.config.environment import Environment
 from argosy.doctor import machine
 
 
@@ -42,3 +43,14 @@ def test_python_memory_and_clock_say_what_they_found() -> None:
     assert "Python 3." in machine.python().found
     assert "available" in machine.memory().found
     assert machine.clock().level == "ok"
+
+
+def test_gpus_are_told_or_why_none_is_seen(tmp_path: Path) -> None:
+    file = tmp_path / "devices.yaml"
+    environment = Environment.read({"ARGOSY_DEVICES": str(file)})
+    assert machine.gpus(environment).level == "fail"
+    file.write_text(
+        "devices: [{index: 0, name: A100, memory: 80GiB, used: 20GiB}, {index: 1, name: A100, memory: 80GiB}]"
+    )
+    assert machine.gpus(environment).found == "2 of kind A100 (simulated), 140.0 GiB of 160.0 GiB free"
+    assert machine.gpus(Environment.read({})).found

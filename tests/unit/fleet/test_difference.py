@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from argosy.config.schema import Fleet
+from argosy.config.schema import Budget, Fleet
 from argosy.fleet.desired import Desired
 from argosy.fleet.difference import changes, difference_text
 
@@ -80,3 +80,11 @@ def test_the_same_fleet_makes_no_difference() -> None:
 
 def test_a_default_that_is_stated_is_no_change() -> None:
     assert told(Desired(fleet(a={}), 1), fleet(a={"weight": 1.0, "max_queue": 1000})) == []
+
+
+def test_another_place_restarts_who_moves_and_another_budget_nobody() -> None:
+    new = fleet(a={"gpus": [1], "aliases": ["x"]}).model_copy(update={"budget": Budget(memory_fraction=0.5)})
+    assert told(Desired(fleet(a={"gpus": 1}), 1), new) == [
+        "budget: changed without a restart (memory_fraction 0.95 → 0.5)",
+        "a: restarted where it moves (aliases, gpus)",
+    ]

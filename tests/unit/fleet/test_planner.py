@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from argosy.config.schema import Fleet
-from argosy.fleet.launcher import NodeInfo
-from argosy.fleet.planner import plan, planned_id, records, remotes
+from argosy.fleet.launcher import LaunchedReplica, NodeInfo
+from argosy.fleet.planner import placement_of, plan, planned_id, records, remotes
 from argosy.protocol.replica import ReplicaSpec
 
 
@@ -23,11 +23,15 @@ def planned(
     drained: tuple[str, ...] = (),
     restarts: dict[str, int] | None = None,
 ) -> dict[str, ReplicaSpec]:
+    running = {spec.id: LaunchedReplica(spec=spec, alive=True) for spec in current or []}
+    placement = placement_of(
+        wanted, stopped, running, nodes=[NodeInfo("here")], needs={}, drained=drained, restarts=restarts
+    )
     specs = plan(
         wanted,
         stopped,
         {spec.id: spec for spec in current or []},
-        nodes=[NodeInfo("here")],
+        placement=placement,
         gateways=["http://127.0.0.1:8000"],
         revision=7,
         drained=drained,

@@ -13,6 +13,7 @@ import pytest
 
 from argosy.config.schema import Fleet
 from argosy.errors import NotFoundError
+from argosy.fleet.companion import Companion
 from argosy.fleet.controller import Controller
 from argosy.protocol.admin import Event, ProcessReport, ReplicaView
 from argosy.protocol.replica import ReplicaState
@@ -41,6 +42,7 @@ class Running:
             self.folder,
             launcher=launcher,
             gateway=self.gateway,
+            companion=Companion(self.folder),  # wanted by none of these fleets
             desired=DesiredState(fleet=wanted.model_dump(mode="json", exclude_defaults=True), revision=1, **desired),
             before=before,
             address="http://127.0.0.1:2",

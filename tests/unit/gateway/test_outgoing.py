@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from argosy.gateway.call import Call
@@ -123,3 +124,10 @@ def test_tools_that_the_model_may_call_as_it_likes_are_left_to_the_engine(asked:
 def test_an_engine_that_heeds_a_forced_tool_call_is_asked_for_it() -> None:
     given = call(tools=TOOLS, tool_choice="required", stream=True)
     assert outgoing(given, status(TELLS)) == (given.body, None, False)
+
+
+def test_an_engine_that_checks_names_gets_its_own_but_for_those_of_adapters() -> None:
+    given = call()
+    knows = status(model="base")
+    assert json.loads(outgoing(given, knows).body)["model"] == "base"
+    assert outgoing(given, msgspec.structs.replace(knows, adapters=["m"])).body == given.body

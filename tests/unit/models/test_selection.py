@@ -66,6 +66,12 @@ def test_weights_that_say_the_same_again_are_left_out() -> None:
     assert chosen(*kept, *left) == kept
 
 
+def test_weights_of_pytorch_are_taken_where_there_is_nothing_else() -> None:
+    paths = ["config.json", "modeling_x.py", "tokenizer.model", "pytorch_model.bin.index.json"]
+    weights = [f"pytorch_model-0000{number}-of-00002.bin" for number in (1, 2)]
+    assert chosen(*paths, *weights, "training_args.bin") == [*paths, *weights]
+
+
 @pytest.mark.parametrize(
     ("paths", "wanted", "sentence"),
     [

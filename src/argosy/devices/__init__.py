@@ -1,0 +1,1 @@
+"""What this machine has for replicas: GPUs, cores, memory, and who uses them."""

@@ -1,0 +1,114 @@
+"""Why a replica can run nowhere, and what would fit: one sentence. Pure; reads the books, changes none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from argosy.engines.memory import gib
+from argosy.fleet.rooms import GpuRoom, NodeRoom
+from argosy.fleet.wishes import Wish
+
+_SHOWN = 8  # GPUs of a sentence
+
+
+@dataclass(frozen=True)
+class Refusals:
+    rooms: Sequence[NodeRoom]
+
+    def gpus(self, wish: Wish) -> str:
+        gpus = [gpu for node in self.rooms for gpu in node.gpus]
+        if not gpus:
+            why = next((node.info.why_no_gpu for node in self.rooms if node.info.why_no_gpu), "no node has one")
+            return f"{wish.replica} wants a GPU: {why}; `device: cpu` serves it without one"
+        if wish.pins is not None:
+            return self._pinned(wish, wish.pins)
+        counts = wish.counts(max(len(node.gpus) for node in self.rooms))
+        largest = max(self.rooms, key=lambda node: len(node.gpus))
+        if wish.gpus is not None and wish.gpus > len(largest.gpus):
+            return f"{wish.replica} wants {wish.gpus} GPUs, and {largest.info.name} has {len(largest.gpus)}"
+        most = counts[-1]
+        emptiest = sorted(gpus, key=lambda gpu: (-gpu.left_bytes, gpu.order))
+        size = wish.bytes_of(emptiest[0].device.memory_bytes, most)
+        if size is None:
+            return (
+                f"{wish.replica} wants a GPU of its own while the size of its weights is not known (`argosy pull`, or "
+                f"memory_fraction, tells it), and each has somebody on it: {self._left(emptiest)}"
+            )
+        of = "GPU" if most == 1 else f"{most} GPUs"
+        each = "" if most == 1 else " of each"
+        return (
+            f"{wish.replica} needs {gib(size)} GiB{each} of {of}{self._parts(wish)}; left are "
+            f"{self._left(emptiest)}{self._fits(wish, emptiest[0], most)}"
+        )
+
+    def memory(self, wish: Wish) -> str:
+        """Of the nodes' own."""
+        need = wish.memory
+        assert need is not None, "what nobody knows is not refused"
+        node = max(self.rooms, key=lambda each: (each.left_bytes or 0) - each.wants(need))
+        left = max(0, node.left_bytes or 0)
+        shared = ", the weights being there already," if node.has(need) else ""
+        others = ", ".join(f"{name} {gib(size)}" for name, size in node.holders.items() if size)
+        beside = f" beside what others need ({others})" if others else ""
+        fits = need.what_fits(left, weights_are_here=node.has(need))
+        return (
+            f"{wish.replica} needs at least {need}{shared} and {gib(left)} GiB are available here{beside}: {fits} "
+            "(check_memory: false starts it all the same)"
+        )
+
+    def _pinned(self, wish: Wish, pins: tuple[int, ...]) -> str:
+        there = {gpu.device.index: gpu for node in self.rooms for gpu in node.gpus}
+        if missing := [index for index in pins if index not in there]:
+            known = ", ".join(gpu.device.label for gpu in list(there.values())[:_SHOWN])
+            more = "" if len(there) <= _SHOWN else f" and {len(there) - _SHOWN} more"
+            named = ", ".join(f"gpu{index}" for index in missing)
+            return f"{wish.replica} is pinned to {named}, and there is none: {known}{more} are (argosy devices)"
+        count = len(pins)
+        for room in (there[index] for index in pins):
+            size = wish.bytes_of(room.device.memory_bytes, count)
+            if size is None or size > room.left_bytes:
+                needs = "a GPU of its own, its size not being known," if size is None else f"{gib(size)} GiB"
+                free = [gpu for gpu in there.values() if size is not None and size <= gpu.left_bytes]
+                instead = f"; {_labels(free)} would hold it" if free and count == 1 else ""
+                return (
+                    f"{wish.replica} is pinned to {room.device.label} and needs {needs}{self._parts(wish)} of "
+                    f"it; left are {self._left([room])}{instead or self._fits(wish, room, count)}"
+                )
+        return f"{wish.replica}: no node has all of {', '.join(f'gpu{index}' for index in pins)}"
+
+    def _left(self, rooms: Sequence[GpuRoom]) -> str:
+        said = []
+        for room in rooms[:_SHOWN]:
+            holders = [f"{name} {gib(size)}" for name, size in room.holders.items()]
+            holders += [f"others {gib(room.others_bytes)}"] if room.others_bytes else []
+            beside = f" beside {', '.join(holders[:_SHOWN])}" if holders else ""
+            where = f"{room.node}'s " if len(self.rooms) > 1 else ""
+            said.append(
+                f"{gib(max(0, room.left_bytes))} of {gib(room.limit_bytes)} on {where}{room.device.label}{beside}"
+            )
+        more = f", and less on {len(rooms) - _SHOWN} more" if len(rooms) > _SHOWN else ""
+        return f"{', '.join(said)}{more}"
+
+    def _parts(self, wish: Wish) -> str:
+        if wish.fraction is not None:
+            return f" (memory_fraction {wish.fraction:g})"
+        need = wish.memory
+        if need is None:
+            return ""
+        cache = f", cache {gib(need.cache_bytes)}" if need.cache_bytes else ""
+        return f" (weights {gib(need.weights_bytes)}{cache}, {gib(need.gpu_overhead_bytes)} for the engine itself)"
+
+    def _fits(self, wish: Wish, room: GpuRoom, count: int) -> str:
+        if wish.fraction is not None:
+            fits = max(0.0, room.left_bytes / room.device.memory_bytes)
+            return f"; would fit: memory_fraction {int(fits * 100) / 100:g}" if fits >= 0.01 else ""
+        if wish.memory is None:
+            return ""
+        left = max(0, room.left_bytes - wish.memory.gpu_overhead_bytes) * count
+        return f"; {wish.memory.what_fits(left)}"
+
+
+def _labels(rooms: Sequence[GpuRoom]) -> str:
+    more = f" and {len(rooms) - _SHOWN} more" if len(rooms) > _SHOWN else ""
+    return f"{', '.join(room.device.label for room in rooms[:_SHOWN])}{more}"
