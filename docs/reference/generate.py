@@ -63,9 +63,9 @@ ENGLISH = Words(
         "arena.": "arena",
     },
     notes={
+        "fastchat.": "For [old FastChat processes](../guide/fastchat-pieces.md).",
         "arena.": "On where it stands, also with nothing behind it; it wants `argosy[arena]`. What it is: "
         "[the arena](../guide/arena.md).",
-        "fastchat.": "For [old FastChat processes](../guide/fastchat-pieces.md).",
         "deployments.*.": "By name: letters, digits, `.`, `_`, `-`, and `/` between parts. `all`, `gateway`, `workers` "
         "and `controller` are reserved. Limits, aliases, timeouts, defaults and the number of replicas change without "
         "a restart.",
@@ -96,9 +96,9 @@ CHINESE = Words(
         "arena.": "arena",
     },
     notes={
+        "fastchat.": "供[旧的 FastChat 进程](../guide/fastchat-pieces.zh.md)使用。",
         "arena.": "写上它就开启，后面什么都不写也可以；需要 `argosy[arena]`。"
         "它是什么，见[竞技场](../guide/arena.zh.md)。",
-        "fastchat.": "供[旧的 FastChat 进程](../guide/fastchat-pieces.zh.md)使用。",
         "deployments.*.": "以名字为键：字母、数字、`.`、`_`、`-`，各段之间可以用 `/`。`all`、`gateway`、`workers`、"
         "`controller` 是保留名。修改限额、别名、超时、默认参数和副本数都不会重启引擎。",
         "timeouts.": "写在某个 deployment 之下，单位为秒。",
@@ -119,9 +119,9 @@ def sections() -> list[Section]:
         Section("fastchat.", FastChat),
         Section("deployments.*.", Deployment),
         Section("timeouts.", Timeouts),
-        Section("arena.", Arena),
         Section("budget.", Budget),
         Section("environment.", EnvironmentRecipe),
+        Section("arena.", Arena),
         *(section for section in engines if section.model.model_fields),
     ]
 

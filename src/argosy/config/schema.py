@@ -435,7 +435,6 @@ class Fleet(Settings):
     name: FleetName = Field("default", description="for --fleet; left out: the file's own name (fleet.yaml: fleet)")
     gateway: Gateway = Field(Gateway(), description="the door")
     deployments: dict[Name, Deployment] = Field(default_factory=dict, description="the models, by name")
-    arena: Arena | None = Field(None, description="battles between models, votes and a leaderboard; left out: none")
     environments: dict[Name, EnvironmentRecipe] = Field(
         default_factory=dict, description="Python environments by name, for several deployments to share"
     )
@@ -443,6 +442,7 @@ class Fleet(Settings):
     fastchat: FastChat | None = Field(
         None, description="take old FastChat workers in; left out: no listener, `fastchat: {}`: one with these defaults"
     )
+    arena: Arena | None = Field(None, description="battles between models, votes and a leaderboard; left out: none")
     grace: Annotated[float, Field(ge=0, le=3600), NO_TRUTH] = Field(
         30, description="seconds that running requests get to finish when a replica or the fleet is stopped"
     )

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from argosy.arena.leaderboard import Leaderboard
-from argosy.protocol import admin, arena, endpoints, heartbeat, join, peek, replica_log, token_check
+from argosy.protocol import admin, arena, endpoints, heartbeat, join, peek, peek_base, replica_log, token_check
 
 PATH = "/openapi.json"
 PASSED_ON = "/argosy/v1/fleet/{rest:path}"
@@ -94,10 +94,10 @@ class SideChat(msgspec.Struct, forbid_unknown_fields=True):
 
     messages: Annotated[list[SideMessage], Meta(min_length=1)]
     stream: bool | None = None
-    temperature: peek.Temperature | None = None
-    top_p: peek.Share | None = None
-    max_tokens: peek.Positive | None = None
-    max_completion_tokens: peek.Positive | None = None
+    temperature: peek_base.Temperature | None = None
+    top_p: peek_base.Share | None = None
+    max_tokens: peek_base.Positive | None = None
+    max_completion_tokens: peek_base.Positive | None = None
     stop: peek.Stops | None = None
     seed: int | None = None
     presence_penalty: peek.Penalty | None = None

@@ -6,15 +6,17 @@ import random
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from argosy.arena.draw import draw
 
 SHARES = st.floats(0, 1, exclude_max=True)
-WEIGHTS = st.dictionaries(st.text(min_size=1, max_size=4), st.floats(1e-3, 1000), min_size=2, max_size=6)
+WEIGHTS = st.dictionaries(st.sampled_from("abcdef"), st.floats(1e-3, 1000), min_size=2, max_size=6)
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the machine may be busy
 
 
+@UNHURRIED
 @given(WEIGHTS, SHARES, SHARES, SHARES)
 def test_two_different_models_are_drawn_whatever_chance_says(
     weights: dict[str, float], first: float, second: float, coin: float
@@ -24,6 +26,7 @@ def test_two_different_models_are_drawn_whatever_chance_says(
     assert {a, b} <= weights.keys()
 
 
+@UNHURRIED
 @given(WEIGHTS, SHARES, SHARES)
 def test_the_coin_alone_decides_the_sides(weights: dict[str, float], first: float, second: float) -> None:
     heads, tails = (draw(weights, iter((first, second, coin)).__next__) for coin in (0.49, 0.5))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from argosy.arena.telling import Telltale, telling_words
@@ -59,6 +59,7 @@ def test_no_words_tell_nothing() -> None:
     assert told(frozenset(), "anything") is None
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the machine may be busy
 @given(st.data())
 def test_where_a_text_is_cut_makes_no_difference(data: st.DataObject) -> None:
     text = data.draw(

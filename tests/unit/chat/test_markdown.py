@@ -1,7 +1,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from argosy.chat.markdown import Renderer, columns, finished_end
@@ -58,6 +58,7 @@ def test_finished_is_what_no_later_text_changes(text: str, finished: str) -> Non
     assert text[: finished_end(text)] == finished
 
 
+@settings(max_examples=30, deadline=None)  # a busy machine is no fault
 @given(st.lists(st.sampled_from(BLOCKS), max_size=6), st.lists(st.integers(0, 40), max_size=8))
 def test_an_answer_looks_the_same_however_it_came(blocks: list[str], cuts: list[int]) -> None:
     text = "\n".join(blocks)

@@ -1,7 +1,7 @@
 """What Region writes, on the screen of a real terminal emulator."""
 
 import pyte
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
@@ -63,6 +63,7 @@ line = st.text(alphabet="ab你 ", max_size=5).map(str.rstrip)
 lines = st.lists(line, max_size=8)
 
 
+@settings(max_examples=30, deadline=None)  # a busy machine is no fault
 @given(st.lists(st.tuples(lines, lines), max_size=6))
 def test_finished_lines_stay_in_their_order_whatever_is_drawn_below(steps: list[tuple[list[str], list[str]]]) -> None:
     screen = Screen()

@@ -1,6 +1,6 @@
 import itertools
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
@@ -27,6 +27,7 @@ def test_a_word_longer_than_a_line_is_cut() -> None:
     assert wrapped("，，，，", 4) == ["，，", "，，"]
 
 
+@settings(max_examples=60, deadline=None)  # a busy machine is no fault
 @given(st.text(alphabet="ab 你好，。（）é\u0301-", max_size=60), st.integers(2, 20))
 def test_no_line_is_too_long_and_no_character_is_lost(text: str, width: int) -> None:
     lines = wrapped(text, width)
