@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -116,10 +117,12 @@ def compose_gateway(
     draw: Callable[[], float] = random.random,
     comment_seconds: float = 15.0,
     batch: int = 64,
+    page: Path | None = None,
     otlp: Otlp | None = None,
 ) -> Gateway:
     """The gateway's objects; call it where its event loop runs. `variables`: for remotes' keys and proxies.
     `comment_seconds`: between two signs of life for a stream that waits. `batch`: ended calls that are counted at once.
+    `page`: the folder of the built page, where it is not the package's own.
 
     `otlp`: where spans and metrics go, if anywhere.
 
@@ -140,6 +143,7 @@ def compose_gateway(
     from argosy.gateway.metrics import MetricsSurface  # noqa: PLC0415
     from argosy.gateway.openai import OpenAISurface  # noqa: PLC0415
     from argosy.gateway.orders import Orders  # noqa: PLC0415
+    from argosy.gateway.page import PageSurface  # noqa: PLC0415
     from argosy.gateway.prober import Prober  # noqa: PLC0415
     from argosy.gateway.relay import Relay  # noqa: PLC0415
     from argosy.gateway.request_metrics import RequestMetrics  # noqa: PLC0415
@@ -225,6 +229,7 @@ def compose_gateway(
         metrics=MetricsSurface(
             registry=registry, dispatcher=dispatcher, ledger=ledger, requests=requests, gatekeeper=gatekeeper
         ),
+        page=PageSurface(registry=registry, dispatcher=dispatcher, callers=callers, folder=page),
         arena=_arena(settings.arena, registry, callers, surface, clock=clock, draw=draw, on_visit=on_visit),
         ledger=ledger,
         gatekeeper=gatekeeper,
@@ -448,6 +453,7 @@ async def _control(folder: FleetFolder, environment: Environment, owner: Process
     from argosy.fleet.gateway_process import GatewayProcess  # noqa: PLC0415
     from argosy.fleet.local import LocalLauncher  # noqa: PLC0415
     from argosy.fleet.observer import fleet_of, runs  # noqa: PLC0415
+    from argosy.models.pulling import pull  # noqa: PLC0415
     from argosy.processes.identity import ProcessIdentity  # noqa: PLC0415
     from argosy.protocol.admin import ProcessReport  # noqa: PLC0415
     from argosy.state import DesiredState, ProcessRecord, read_json, write_json  # noqa: PLC0415
@@ -493,7 +499,13 @@ async def _control(folder: FleetFolder, environment: Environment, owner: Process
     write_json(folder.desired, desired)
     folder.request.unlink(missing_ok=True)
     write_json(folder.controller, ProcessRecord(identity=identity, address=listener.address))
-    surface = controller_app(controller, name=folder.name, admin_key=admin_key, environment=environment)
+    surface = controller_app(
+        controller,
+        name=folder.name,
+        admin_key=admin_key,
+        environment=environment,
+        pull=partial(pull, cache=environment.cache, variables=environment.variables, order=environment.sources),
+    )
     try:
         # A controller whose surface is gone hears nobody any more: it ends, its trace in the log; what runs keeps on.
         async with asyncio.TaskGroup() as together:

@@ -65,11 +65,12 @@ class Door:
         trusted_proxies: Sequence[str] = (),
         comment_seconds: float = 15,
         tls: Path | None = None,
+        page: Path = Path("/nowhere"),
         arena: ArenaSettings | None = None,
         otlp: Otlp | None = None,
         on_table: Callable[[FleetTable], None] | None = None,
     ) -> None:
-        """`tls`: a PEM file with certificate and key."""
+        """`tls`: a PEM file with certificate and key. `page`: the folder of the built page."""
         self._tls = server_context(str(tls), str(tls)) if tls else None
         self.calls: list[Call] = []
         self.visits: list[Visit] = []
@@ -95,6 +96,7 @@ class Door:
             on_table=on_table or self.tables.append,
             comment_seconds=comment_seconds,
             batch=1,
+            page=page,
             otlp=otlp,
         )
         self.registry = self.gateway.registry

@@ -5,7 +5,8 @@ POST /v1/engines/{id}/embeddings · /api/v1/chat/completions      client key    
 POST /api/v1/token_check                                         client key     token_check.py
 GET  /v1/models · /v1/models/{id}                                client key     here
 GET  /openapi.json                                               client key     openapi.py
-GET  /health · /ready · /                                        nobody's key   here
+GET  /health · /ready                                            nobody's key   here
+GET  / · /assets/…                                               nobody's key   page.py, and /argosy/v1/models
 GET  /metrics                                                    admin key      metrics.py
 /argosy/v1/arena…                                                see arena.py
 /argosy/v1/…                                                     see admin.py
@@ -21,12 +22,11 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from argosy import __version__
 from argosy.errors import BadRequestError, NotFoundError, RequestError
-from argosy.gateway.admin import REPLICAS_PATH, TABLE_PATH, FleetSurface, as_json
+from argosy.gateway.admin import FLEET_PATH, REPLICAS_PATH, TABLE_PATH, FleetSurface, as_json
 from argosy.gateway.arena import ArenaSurface
 from argosy.gateway.auth import Gatekeeper
 from argosy.gateway.call import OnVisit, Visit
@@ -38,7 +38,9 @@ from argosy.gateway.metrics import PATH as METRICS_PATH
 from argosy.gateway.metrics import MetricsSurface
 from argosy.gateway.old_paths import OLD_CHAT, OLD_EMBEDDINGS
 from argosy.gateway.openai import CLIENT_CLOSED_REQUEST, OpenAISurface
+from argosy.gateway.page import MODELS_PATH, PageSurface
 from argosy.gateway.prober import Prober
+from argosy.gateway.readiness import SERVING, SETTLED, state_of
 from argosy.gateway.token_check import TokenCheck
 from argosy.gateway.upstreams import Upstreams
 from argosy.protocol import heartbeat as beat
@@ -52,7 +54,9 @@ from argosy.wire.server import Handler
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 SWEEP_SECONDS = 0.5
 # Asked once a second or more by workers, the controller and whoever watches: a line for each would be all of the log.
-_ASKED_ALL_THE_TIME = frozenset({"/health", "/ready", METRICS_PATH, beat.PATH, TABLE_PATH, REPLICAS_PATH})
+_ASKED_ALL_THE_TIME = frozenset(
+    {"/health", "/ready", METRICS_PATH, MODELS_PATH, FLEET_PATH, beat.PATH, TABLE_PATH, REPLICAS_PATH}
+)
 
 
 class Gateway:
@@ -68,6 +72,7 @@ class Gateway:
         surface: OpenAISurface,
         fleet: FleetSurface,
         metrics: MetricsSurface,
+        page: PageSurface,
         arena: ArenaSurface,
         token_check: TokenCheck,
         gatekeeper: Gatekeeper,
@@ -95,7 +100,6 @@ class Gateway:
         self._arena = arena
         self._seldom = Starlette(
             routes=[
-                Route("/", self._front, methods=["GET"]),
                 Route("/health", self._health, methods=["GET"]),
                 Route("/ready", self._ready, methods=["GET"]),
                 # For a 405 to other methods.
@@ -103,6 +107,7 @@ class Gateway:
                 Route("/v1/models", self._models, methods=["GET"]),
                 Route("/v1/models/{id:path}", self._model, methods=["GET"]),
                 Route("/openapi.json", self._document, methods=["GET"]),
+                *page.routes(),
                 *token_check.routes(),
                 *metrics.routes(),
                 *fleet.routes(),
@@ -178,12 +183,6 @@ class Gateway:
     async def _not_here(self, request: Request) -> Response:
         raise AssertionError(f"{request.url.path} is a hot path, which this server does not know (wire/server.py)")
 
-    async def _front(self, request: Request) -> Response:
-        return PlainTextResponse(
-            f"Argosy {__version__}\n\n"
-            f"The OpenAI-compatible API is under {request.base_url}v1 (/v1/models tells what is served).\n"
-        )
-
     async def _health(self, request: Request) -> Response:
         return JSONResponse({"status": "ok"})
 
@@ -196,23 +195,11 @@ class Gateway:
             deployments = [found]
         else:
             raise self._surface.unknown(model)
-        states = {entry.record.name: self._state(entry) for entry in deployments}
+        states = {entry.record.name: state_of(self.registry, entry) for entry in deployments}
         # One deployment is asked for because somebody wants to use it: then it must serve.
-        good = ("ready", "degraded") if model else ("ready", "degraded", "backoff", "failed", "stopped")
+        good = SERVING if model else SETTLED
         ready = all(state in good for state in states.values())
         return JSONResponse({"ready": ready, "deployments": states}, 200 if ready else 503)
-
-    def _state(self, deployment: Deployment) -> str:
-        wanted = deployment.record.replicas
-        if deployment.record.stopped:
-            return "stopped"
-        if len(deployment.routable) >= wanted:
-            return "ready"
-        if not self.registry.settled(deployment):
-            return "starting"
-        if deployment.routable:
-            return "degraded"
-        return "failed" if self.registry.given_up(deployment) else "backoff"
 
     async def _models(self, request: Request) -> Response:
         models = self._surface.models(self._callers.principal(request))

@@ -17,7 +17,8 @@ from argosy.protocol import admin, arena, endpoints, heartbeat, join, peek, peek
 
 PATH = "/openapi.json"
 PASSED_ON = "/argosy/v1/fleet/{rest:path}"
-JSON, TEXT, EVENTS, LINES = "application/json", "text/plain", "text/event-stream", "application/x-ndjson"
+JSON, TEXT, HTML = "application/json", "text/plain", "text/html"
+EVENTS, LINES = "text/event-stream", "application/x-ndjson"
 _Object = dict[str, Any]
 
 
@@ -149,7 +150,11 @@ _CHANGE = (400, 401, 404, 503)
 _OF_ARENA = (400, 401, 403, 404)
 
 OPERATIONS: Mapping[str, Operation] = {
-    "GET /": Operation("What this is", "", TEXT),
+    "GET /": Operation("The page, or what this is where nobody has built it", "", HTML, refusals=(403,)),
+    "GET /assets/{name}": Operation("A file of the page", "", "*/*", refusals=(403, 404)),
+    "GET /argosy/v1/models": Operation(
+        "What the key may use, with states and lines", "client", list[admin.ModelView], refusals=(401, 403)
+    ),
     "GET /health": Operation("The gateway lives", "", Health),
     "GET /ready": Operation(
         "Whether every deployment has reached its wanted replicas, or has failed",
@@ -288,6 +293,16 @@ CONTROLLERS: Mapping[str, Operation] = {
     ),
     "POST /argosy/v1/fleet/drain/{replica}": Operation(
         "Takes a replica out until it is started", "admin", admin.FleetReport, None, _CHANGE
+    ),
+    "GET /argosy/v1/fleet/machines": Operation(
+        "Memory and devices of the fleet's machines", "admin", list[admin.MachineReport], refusals=(401, 503)
+    ),
+    "POST /argosy/v1/fleet/pull": Operation(
+        "Fetches weights into the cache, and tells how far it is",
+        "admin",
+        EVENTS,
+        refusals=(400, 401, 503),
+        query={"source": ({"type": "string"}, "As a fleet file has it; no path.")},
     ),
     "POST /argosy/v1/fleet/down": Operation("Takes the fleet down", "admin", Nothing, refusals=(401, 503), query=_NOW),
 }
