@@ -7,7 +7,7 @@ PYTHON ?= $(shell for each in python3 python3.14 python3.13 python3.12 python3.1
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test test-clients test-engines test-fastchat check fuzz bench docs
+.PHONY: help setup up test test-clients test-engines test-fastchat test-web check fuzz bench docs web screenshots
 .SUFFIXES:
 
 help:  ## this list
@@ -25,6 +25,15 @@ test: setup  ## every test, with real processes and the real model
 test-clients: $(VENV)-clients/.for-clients  ## other people's clients against the door, with a real model (491 MB, fetched once)
 	@exec $(VENV)-clients/bin/pytest tests/clients -W default -o asyncio_default_test_loop_scope=session
 
+web: web/node_modules/.for-work  ## build the page from web/ (npm) into src/argosy/web/dist
+	@cd web && npm run --silent check && exec npm run --silent build
+
+test-web: setup web  ## the page: its pure parts, then all of it in chromium, with the figures of its documentation
+	@cd web && npm run --silent test
+	@ARGOSY_WEB_TESTS=all exec $(BIN)/pytest -s tests/browser
+
+screenshots: setup web  ## the pictures of the READMEs, taken of a real fleet
+	@exec $(BIN)/python docs/images/take.py
 test-engines: setup  ## vLLM and transformers for real, each in an environment of its own (4.7 GB, built once, about 10 minutes)
 	@exec env ARGOSY_TEST_ENGINES=build $(BIN)/pytest tests/environments
 
@@ -61,6 +70,11 @@ $(VENV)/.for-work: pyproject.toml | $(BIN)/pip
 $(VENV)/.for-docs: pyproject.toml | $(BIN)/pip
 	@echo 'Installing Argosy and mkdocs into $(VENV) …'
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	@touch $@
+
+web/node_modules/.for-work: web/package-lock.json
+	@echo 'Installing what the page is built with into web/node_modules …'
+	@cd web && npm ci --silent --no-audit --no-fund
 	@touch $@
 
 $(VENV)-clients/.for-clients: pyproject.toml

@@ -124,7 +124,11 @@ class Argosy:
         found = set(self.processes())
         for who in list(found):
             if (process := who.process()) is not None:
-                for child in process.children(recursive=True):
+                try:
+                    children = process.children(recursive=True)
+                except psutil.NoSuchProcess:  # it has ended since
+                    continue
+                for child in children:
                     try:
                         found.add(ProcessIdentity.of(child.pid))
                     except ProcessLookupError:

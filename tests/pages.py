@@ -95,10 +95,10 @@ class Page:
         return [len(hashes) for hashes in re.findall(r"^(#+) ", self.prose, re.MULTILINE)]
 
     def links(self) -> list[str]:
-        """Where they lead, without the language: guide/x.zh.md is guide/x.md. Those between the two are left out."""
+        """Where they lead, without the language: x.zh.md is x.md, as x.zh.png. Those between the two are left out."""
         found = []
         for target in re.findall(r"\]\(([^)\s]+)\)", self.prose):
-            page, _, _ = target.replace(".zh.md", ".md").replace("README.zh-CN.md", "README.md").partition("#")
+            page, _, _ = target.replace(".zh.", ".").replace("README.zh-CN.md", "README.md").partition("#")
             if page not in ("README.md", self.path.name.replace(".zh.md", ".md")):
                 found.append(page)
         return sorted(found)

@@ -15,7 +15,7 @@ import yaml
 from pydantic import BaseModel
 
 from argosy.config.recipe import EnvironmentRecipe
-from argosy.config.schema import Budget, Deployment, FastChat, Fleet, Gateway, Timeouts
+from argosy.config.schema import Arena, Budget, Deployment, FastChat, Fleet, Gateway, Timeouts
 from argosy.engines import catalog
 
 HERE = Path(__file__).parent
@@ -60,9 +60,12 @@ ENGLISH = Words(
         "timeouts.": "timeouts",
         "budget.": "budget",
         "environment.": "environment",
+        "arena.": "arena",
     },
     notes={
         "fastchat.": "For [old FastChat processes](../guide/fastchat-pieces.md).",
+        "arena.": "On where it stands, also with nothing behind it; it wants `argosy[arena]`. What it is: "
+        "[the arena](../guide/arena.md).",
         "deployments.*.": "By name: letters, digits, `.`, `_`, `-`, and `/` between parts. `all`, `gateway`, `workers` "
         "and `controller` are reserved. Limits, aliases, timeouts, defaults and the number of replicas change without "
         "a restart.",
@@ -90,9 +93,12 @@ CHINESE = Words(
         "timeouts.": "timeouts",
         "budget.": "budget",
         "environment.": "environment",
+        "arena.": "arena",
     },
     notes={
         "fastchat.": "供[旧的 FastChat 进程](../guide/fastchat-pieces.zh.md)使用。",
+        "arena.": "写上它就开启，后面什么都不写也可以；需要 `argosy[arena]`。"
+        "它是什么，见[竞技场](../guide/arena.zh.md)。",
         "deployments.*.": "以名字为键：字母、数字、`.`、`_`、`-`，各段之间可以用 `/`。`all`、`gateway`、`workers`、"
         "`controller` 是保留名。修改限额、别名、超时、默认参数和副本数都不会重启引擎。",
         "timeouts.": "写在某个 deployment 之下，单位为秒。",
@@ -115,6 +121,7 @@ def sections() -> list[Section]:
         Section("timeouts.", Timeouts),
         Section("budget.", Budget),
         Section("environment.", EnvironmentRecipe),
+        Section("arena.", Arena),
         *(section for section in engines if section.model.model_fields),
     ]
 
@@ -171,6 +178,8 @@ def _value(shape: Mapping[str, Any]) -> str:
             found = reference.rsplit("/", 1)[1].lower().removesuffix("recipe")
         case {"anyOf": list(several)}:
             found = " / ".join(_value(each) for each in several if each.get("type") != "null")
+        case {"const": str(word)}:
+            found = f"`{word}`"
         case {"enum": list(words)}:
             found = " / ".join(f"`{each}`" for each in words)
         case {"type": "array", "items": Mapping() as items}:

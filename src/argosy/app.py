@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,18 +26,31 @@ from argosy.protocol.admin import FleetTable
 from argosy.state import FleetFolder
 
 if TYPE_CHECKING:
-    from argosy.config.schema import FastChat, Fleet
+    from argosy.config.schema import Arena, FastChat, Fleet
     from argosy.fleet.controller import Controller
     from argosy.gateway.app import Gateway
+    from argosy.gateway.arena import ArenaSurface
     from argosy.gateway.call import Call, Visit
+    from argosy.gateway.callers import Callers
     from argosy.gateway.keys import ClientKeys
+    from argosy.gateway.openai import OpenAISurface
     from argosy.processes.identity import ProcessIdentity
     from argosy.protocol.replica import ReplicaSpec
+    from argosy.registry.registry import Registry
     from argosy.telemetry.logging import LogFormat
     from argosy.telemetry.otlp import Otlp
     from argosy.wire.client import Client
     from argosy.worker.listener import Target
     from argosy.worker.main import Beside
+
+
+@dataclass(frozen=True)
+class ArenaSettings:
+    """`database`: a file or a URL; `sources`: by deployment, where its weights come from."""
+
+    wanted: Arena
+    database: str = field(repr=False)
+    sources: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -55,6 +69,7 @@ class GatewaySettings:
     log_format: LogFormat = "text"
     fastchat: FastChat | None = None  # a listener that this gateway keeps itself, where no controller does
     tls: tuple[str, str] | None = None  # certificate and key, PEM files; None: plain HTTP
+    arena: ArenaSettings | None = None
     telemetry: Literal["otlp"] | None = None
 
 
@@ -102,10 +117,12 @@ def compose_gateway(
     draw: Callable[[], float] = random.random,
     comment_seconds: float = 15.0,
     batch: int = 64,
+    page: Path | None = None,
     otlp: Otlp | None = None,
 ) -> Gateway:
     """The gateway's objects; call it where its event loop runs. `variables`: for remotes' keys and proxies.
     `comment_seconds`: between two signs of life for a stream that waits. `batch`: ended calls that are counted at once.
+    `page`: the folder of the built page, where it is not the package's own.
 
     `otlp`: where spans and metrics go, if anywhere.
 
@@ -126,6 +143,7 @@ def compose_gateway(
     from argosy.gateway.metrics import MetricsSurface  # noqa: PLC0415
     from argosy.gateway.openai import OpenAISurface  # noqa: PLC0415
     from argosy.gateway.orders import Orders  # noqa: PLC0415
+    from argosy.gateway.page import PageSurface  # noqa: PLC0415
     from argosy.gateway.prober import Prober  # noqa: PLC0415
     from argosy.gateway.relay import Relay  # noqa: PLC0415
     from argosy.gateway.request_metrics import RequestMetrics  # noqa: PLC0415
@@ -211,6 +229,8 @@ def compose_gateway(
         metrics=MetricsSurface(
             registry=registry, dispatcher=dispatcher, ledger=ledger, requests=requests, gatekeeper=gatekeeper
         ),
+        page=PageSurface(registry=registry, dispatcher=dispatcher, callers=callers, folder=page),
+        arena=_arena(settings.arena, registry, callers, surface, clock=clock, draw=draw, on_visit=on_visit),
         ledger=ledger,
         gatekeeper=gatekeeper,
         upstreams=upstreams,
@@ -218,6 +238,47 @@ def compose_gateway(
         callers=callers,
         cors=Cors(settings.cors_origins) if settings.cors_origins else None,
         clock=clock,
+        on_visit=on_visit,
+    )
+
+
+def _arena(
+    settings: ArenaSettings | None,
+    registry: Registry,
+    callers: Callers,
+    surface: OpenAISurface,
+    *,
+    clock: Callable[[], float],
+    draw: Callable[[], float],
+    on_visit: Callable[[Visit], None],
+) -> ArenaSurface:
+    from argosy.config.arena import missing_packages  # noqa: PLC0415
+    from argosy.gateway.arena import ArenaSurface, OpenArena  # noqa: PLC0415
+
+    opened: OpenArena | None = None
+    why_none = missing_packages() if settings is not None else "the fleet file has no `arena`"
+    if settings is not None and why_none is None:
+        from argosy.arena.archive import Archive  # noqa: PLC0415
+        from argosy.arena.battles import Battles  # noqa: PLC0415
+        from argosy.gateway.arena_rates import Rates  # noqa: PLC0415
+
+        wanted = settings.wanted
+        opened = OpenArena(
+            settings=wanted,
+            sources=settings.sources,
+            archive=Archive(settings.database, clock),
+            battles=Battles(clock),
+            battle_rates=Rates("battles", wanted.battles_per_minute, clock),
+            vote_rates=Rates("votes", wanted.votes_per_minute, clock),
+        )
+    return ArenaSurface(
+        opened,
+        why_none,
+        registry=registry,
+        callers=callers,
+        surface=surface,
+        clock=clock,
+        chance=draw,
         on_visit=on_visit,
     )
 
@@ -311,7 +372,7 @@ def make_client_key(fleet: Fleet, folder: FleetFolder, environment: Environment)
 
 def gateway_settings(fleet: Fleet, folder: FleetFolder, environment: Environment, *, revision: int) -> GatewaySettings:
     """What a gateway of this fleet is started with."""
-    from argosy.fleet.planner import records, remotes  # noqa: PLC0415
+    from argosy.fleet.planner import records, remotes, sources  # noqa: PLC0415
     from argosy.gateway.keys import client_keys  # noqa: PLC0415
     from argosy.state import read_json  # noqa: PLC0415
 
@@ -321,6 +382,9 @@ def gateway_settings(fleet: Fleet, folder: FleetFolder, environment: Environment
     table = read_json(folder.table, FleetTable)
     if table is None or table.revision < revision:
         table = FleetTable(revision=revision, deployments=records(fleet, (), revision=revision), remotes=remotes(fleet))
+    arena = None
+    if fleet.arena is not None:
+        arena = ArenaSettings(fleet.arena, fleet.arena.database or str(folder.arena), sources(fleet))
     return GatewaySettings(
         host=settings.host,
         port=settings.port,
@@ -333,6 +397,7 @@ def gateway_settings(fleet: Fleet, folder: FleetFolder, environment: Environment
         trusted_proxies=settings.trusted_proxies,
         log_format=settings.log_format,
         tls=(settings.tls_certificate, settings.tls_key) if settings.tls_certificate and settings.tls_key else None,
+        arena=arena,
         telemetry=settings.telemetry,
     )
 
@@ -388,6 +453,7 @@ async def _control(folder: FleetFolder, environment: Environment, owner: Process
     from argosy.fleet.gateway_process import GatewayProcess  # noqa: PLC0415
     from argosy.fleet.local import LocalLauncher  # noqa: PLC0415
     from argosy.fleet.observer import fleet_of, runs  # noqa: PLC0415
+    from argosy.models.pulling import pull  # noqa: PLC0415
     from argosy.processes.identity import ProcessIdentity  # noqa: PLC0415
     from argosy.protocol.admin import ProcessReport  # noqa: PLC0415
     from argosy.state import DesiredState, ProcessRecord, read_json, write_json  # noqa: PLC0415
@@ -433,7 +499,13 @@ async def _control(folder: FleetFolder, environment: Environment, owner: Process
     write_json(folder.desired, desired)
     folder.request.unlink(missing_ok=True)
     write_json(folder.controller, ProcessRecord(identity=identity, address=listener.address))
-    surface = controller_app(controller, name=folder.name, admin_key=admin_key, environment=environment)
+    surface = controller_app(
+        controller,
+        name=folder.name,
+        admin_key=admin_key,
+        environment=environment,
+        pull=partial(pull, cache=environment.cache, variables=environment.variables, order=environment.sources),
+    )
     try:
         # A controller whose surface is gone hears nobody any more: it ends, its trace in the log; what runs keeps on.
         async with asyncio.TaskGroup() as together:

@@ -11,6 +11,7 @@
       fastchat.json         ProcessRecord of the FastChat listener                        (FastChat listener)
       fastchat.workers.json list[Registration]: old workers that it knows                 (FastChat listener)
       table.json            the last FleetTable, for a gateway that starts alone          (gateway)
+      arena.sqlite          votes, where arena.database names no other place              (gateway)
       secrets/              admin_key · join_token · client_key                           (who needs one first)
                             client_keys.yaml: the fleet's own file of client keys         (argosy key)
       logs/NAME.log         of controller, gateway and every replica; NAME is percent-quoted
@@ -179,6 +180,11 @@ class FleetFolder:
     @property
     def table(self) -> Path:
         return self.root / "table.json"
+
+    @property
+    def arena(self) -> Path:
+        """Where arena.database names no other place."""
+        return self.root / "arena.sqlite"
 
     @property
     def client_keys(self) -> Path:

@@ -22,9 +22,7 @@ grace: 1
 deployments:
   pinned: {engine: echo, gpus: [[2], [3]], memory_fraction: 0.5}
   tp: {engine: echo, tensor_parallel: 2, gpus: [[0, 1], [5, 4]], memory_fraction: 0.9}
-  auto: {engine: echo, gpus: auto, memory_fraction: 0.3}
   cpu: {engine: echo, device: cpu}
-  plain: {engine: echo}
   oversold: {engine: echo, gpus: [2], memory_fraction: 0.6}
 """
 
@@ -51,7 +49,7 @@ def planned(argosy: Argosy, *words: str, code: int) -> dict[str, Any]:
 def test_engines_see_the_gpus_that_the_plan_gave_them_and_the_oversold_one_is_refused(big: Argosy) -> None:
     big.file(FLEET)
     plan = planned(big, "fleet.yaml", code=1)
-    assert plan["changes"]["start"] == ["pinned.0", "pinned.1", "tp.0", "tp.1", "auto.0", "cpu.0", "plain.0"]
+    assert plan["changes"]["start"] == ["pinned.0", "pinned.1", "tp.0", "tp.1", "cpu.0"]
     [refused] = plan["refused"]
     assert refused["replica"] == "oversold.0"
     assert "beside pinned.0 40.0" in refused["reason"]
@@ -67,9 +65,7 @@ def test_engines_see_the_gpus_that_the_plan_gave_them_and_the_oversold_one_is_re
         "pinned.1": "3",
         "tp.0": "0,1",
         "tp.1": "5,4",
-        "auto.0": str(plan["replicas"][4]["devices"][0]),
         "cpu.0": "-1",
-        "plain.0": None,
     }
     assert seen["tp.1"]["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
     assert replicas["tp.1"]["devices"] == ["gpu5 (simulated)", "gpu4 (simulated)"]
@@ -78,7 +74,7 @@ def test_engines_see_the_gpus_that_the_plan_gave_them_and_the_oversold_one_is_re
 
     told = json.loads(big.run("devices", "--json").stdout)
     assert told["simulated"]
-    assert [share["replica"] for share in told["devices"][2]["replicas"]] == ["auto.0", "pinned.0"]
+    assert [share["replica"] for share in told["devices"][2]["replicas"]] == ["pinned.0"]
 
     # One moves, two change places, which must not wait for each other; nobody else is touched.
     big.file(FLEET.replace("[[2], [3]]", "[[6], [3]]").replace("[[0, 1], [5, 4]]", "[[5, 4], [0, 1]]"))
@@ -88,7 +84,7 @@ def test_engines_see_the_gpus_that_the_plan_gave_them_and_the_oversold_one_is_re
     visible = {name: variables(each["engine_pid"]).get("CUDA_VISIBLE_DEVICES") for name, each in moved.items()}
     places = [visible[name] for name in ("pinned.0", "pinned.1", "tp.0", "tp.1", "oversold.0")]
     assert places == ["6", "3", "5,4", "0,1", "2"]
-    for name in ("pinned.1", "auto.0", "cpu.0", "plain.0"):
+    for name in ("pinned.1", "cpu.0"):
         assert moved[name]["engine_pid"] == replicas[name]["engine_pid"]
     big.run("down")
 

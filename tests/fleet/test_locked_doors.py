@@ -19,7 +19,7 @@ from argosy.config.environment import Environment
 from argosy.engines.echo import Options
 from argosy.engines.echo_server import Echo
 from argosy.errors import ConnectError
-from argosy.fleet.api import controller_app
+from argosy.fleet.api import Pull, controller_app
 from argosy.fleet.controller import Controller
 from argosy.gateway.keys import ClientKeys
 from argosy.protocol.admin import FleetTable
@@ -27,7 +27,7 @@ from argosy.wire.client import Client
 from argosy.worker.listener import Listeners, Target
 from command import Argosy
 
-PUBLIC = {"/", "/health", "/ready"}
+PUBLIC = {"/", "/health", "/ready", "/assets/hello"}
 # Of llama.cpp's own server: https://github.com/ggml-org/llama.cpp/tree/master/tools/server
 LLAMA_CPP = {
     "GET": "/v1/health /models /v1/models /api/tags /api/show /props /slots /metrics /lora-adapters /v1",
@@ -73,7 +73,7 @@ async def every_route() -> set[tuple[str, str]]:
     nobody = cast(Controller, None)
     apps = [
         Starlette(routes=gateway.routes),
-        controller_app(nobody, name="", admin_key="", environment=Environment.read({})),
+        controller_app(nobody, name="", admin_key="", environment=Environment.read({}), pull=cast(Pull, None)),
         Echo("", None, Options()).app(),
     ]
     found = set().union(*map(walked, apps))

@@ -151,7 +151,18 @@ def spoilt(draw: st.DrawFn, data: bytes, junk: SearchStrategy[bytes] | None = No
 # requests
 
 PATHS = tuple(RIGHT)
-_ELSEWHERE = ("/", "/health", "/ready?model=good", "/v1/models", "/v1/models/good", "/openapi.json", "/nowhere")
+_ELSEWHERE = (
+    "/",
+    "/health",
+    "/ready?model=good",
+    "/v1/models",
+    "/v1/models/good",
+    "/openapi.json",
+    "/nowhere",
+    "/argosy/v1/arena",
+    "/argosy/v1/arena/battles",
+    "/argosy/v1/arena/battles/x/sides/a/chat",
+)
 _ODD_TARGETS = (
     "*", "//", "/%", "/%zz%00", "/../v1/models", "http://elsewhere/v1/models", "http://[", "a:1", "?", "#",
     "/\xff\xfe", "/" + "x" * 300, "/v1/models/" + "%F0%9F%98%80", "/argosy/v1/fleet", "/argosy/v1/logs/x?lines=1e9",

@@ -77,7 +77,7 @@ class LiveDoor:
             if self._locked:
                 secrets["ARGOSY_API_KEY"] = CLIENT_KEY
             self._argosy.variables = secrets
-            self._argosy.file("gateway: {port: 0, max_body_mib: 1}\n")
+            self._argosy.file("gateway: {port: 0, max_body_mib: 1}\narena: {}\n")
             process = stack.enter_context(self._argosy.attached("gateway", "fleet.yaml"))
             self.process = psutil.Process(process.pid)
             told = until(lambda: re.search(r"gateway: http://127\.0\.0\.1:(\d+)/v1", self._argosy.output("gateway")))

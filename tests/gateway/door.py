@@ -14,7 +14,7 @@ import msgspec
 import uvicorn
 from uvicorn.server import ServerState
 
-from argosy.app import GatewaySecrets, GatewaySettings, compose_gateway
+from argosy.app import ArenaSettings, GatewaySecrets, GatewaySettings, compose_gateway
 from argosy.config.client_keys import ClientKey, numbered
 from argosy.gateway.call import Call, Visit
 from argosy.gateway.keys import ClientKeys
@@ -65,10 +65,12 @@ class Door:
         trusted_proxies: Sequence[str] = (),
         comment_seconds: float = 15,
         tls: Path | None = None,
+        page: Path = Path("/nowhere"),
+        arena: ArenaSettings | None = None,
         otlp: Otlp | None = None,
         on_table: Callable[[FleetTable], None] | None = None,
     ) -> None:
-        """`tls`: a PEM file with certificate and key."""
+        """`tls`: a PEM file with certificate and key. `page`: the folder of the built page."""
         self._tls = server_context(str(tls), str(tls)) if tls else None
         self.calls: list[Call] = []
         self.visits: list[Visit] = []
@@ -85,6 +87,7 @@ class Door:
                 table=table or FleetTable(revision=0),
                 cors_origins=tuple(cors_origins),
                 trusted_proxies=tuple(trusted_proxies),
+                arena=arena,
             ),
             GatewaySecrets(admin_key=ADMIN_KEY, join_token=JOIN_TOKEN),
             variables or {},
@@ -93,6 +96,7 @@ class Door:
             on_table=on_table or self.tables.append,
             comment_seconds=comment_seconds,
             batch=1,
+            page=page,
             otlp=otlp,
         )
         self.registry = self.gateway.registry

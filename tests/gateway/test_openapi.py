@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from argosy.config.environment import Environment
 from argosy.errors import BadRequestError
-from argosy.fleet.api import controller_app
+from argosy.fleet.api import Pull, controller_app
 from argosy.fleet.controller import Controller
 from argosy.gateway.operations import CONTROLLERS
 from argosy.protocol.endpoints import CHAT, EMBEDDINGS, MESSAGES, TOKENIZE
@@ -52,7 +52,13 @@ async def test_it_is_an_openapi_document_of_every_route() -> None:
 
 
 def test_what_is_passed_on_is_what_the_controller_has() -> None:
-    app = controller_app(cast(Controller, None), name="", admin_key="", environment=Environment.read({}))
+    app = controller_app(
+        cast(Controller, None),
+        name="",
+        admin_key="",
+        environment=Environment.read({}),
+        pull=cast(Pull, None),
+    )
     assert isinstance(app, Starlette)
     own = {"GET /argosy/v1/fleet", "PUT /argosy/v1/fleet"}  # in the gateway's own list
     assert places(app.routes) == set(CONTROLLERS) | own
@@ -66,7 +72,7 @@ async def test_every_reference_leads_somewhere_and_every_operation_says_its_lock
             found = found[step]
     for path, methods in told["paths"].items():
         for each in methods.values():
-            assert bool(each["security"]) is (path not in ("/", "/health", "/ready")), path
+            assert bool(each["security"]) is (path not in ("/", "/assets/{name}", "/health", "/ready")), path
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from argosy.config import arena as arena_settings
 from argosy.config import chat_template, fastchat_variables, yaml_file
 from argosy.config.engine_fields import engine_faults, named_environments
 from argosy.config.environment import Environment
@@ -22,6 +23,7 @@ from argosy.config.faults import Finding, findings
 from argosy.config.gpus import lists_of, split_source
 from argosy.config.paths import made_absolute
 from argosy.config.schema import (
+    Arena,
     Budget,
     Deployment,
     FastChat,
@@ -49,6 +51,8 @@ def load_fleet(path: Path, environment: Environment) -> Fleet:
         document = yaml_file.read(path, environment.variables)
     except UnreadableError as error:
         raise FleetFileError(str(path), [Fault("", str(error))]) from error
+    if document.data.get("arena", {}) is None:  # on by its name alone, unlike all else that has nothing behind it
+        document.data["arena"] = {}
     if document.data.get("name") is None:
         document.data["name"] = path.stem
         try:
@@ -152,6 +156,7 @@ def _without_nothing(data: Any, model: type[BaseModel]) -> Any:
         "fastchat": FastChat,
         "timeouts": Timeouts,
         "budget": Budget,
+        "arena": Arena,
     }
     kept = {}
     for field, value in data.items():
@@ -172,6 +177,10 @@ def _outside(data: dict[str, Any], folder: Path | None) -> Iterator[Finding]:
     if isinstance(gateway, dict):
         yield from _gateway(gateway, folder)
     deployments = data.get("deployments")
+    if isinstance(arena := data.get("arena"), dict):
+        yield from arena_settings.faults(arena, deployments if isinstance(deployments, dict) else {})
+        if isinstance(database := arena.get("database"), str) and database and "://" not in database:
+            yield from made_absolute(arena, "database", ("arena", "database"), folder)
     if not isinstance(deployments, dict):
         return
     aliases, replicas = dict[str, list[str]](), dict[str, int]()

@@ -50,8 +50,9 @@ class Needs:
         key = footprint_key(deployment, path)
         seen = (key, path, _changed_at(path), gpus)
         if name not in self._known or self._known[name][0] != seen:
-            engine = engines.engine(engine_for(deployment, path, on_gpu=gpus and deployment.device != "cpu"))
-            memory = memory_need(name, deployment, path)
+            on_gpu = gpus and deployment.device != "cpu"
+            engine = engines.engine(engine_for(deployment, path, on_gpu=on_gpu))
+            memory = memory_need(name, deployment, path, on_gpu=on_gpu)
             self._known[name] = (seen, EngineNeeds(memory, gpus and engine.uses_gpu(deployment)))
         needs = self._known[name][1]
         return dataclasses.replace(needs, memory=corrected(needs.memory, key, self._footprints.of(key)))
@@ -74,13 +75,13 @@ def corrected(need: MemoryNeed | None, key: str, measured: Mapping[int, int]) ->
     return MemoryNeed(key, held, measured=measured) if held else None
 
 
-def memory_need(name: str, deployment: Deployment, path: Path | None) -> MemoryNeed | None:
+def memory_need(name: str, deployment: Deployment, path: Path | None, *, on_gpu: bool = False) -> MemoryNeed | None:
     """What a replica needs at least: of weights that are here by their headers, else by the catalog's size."""
     if path is None:
         row = CATALOG.get(deployment.source or "")
         return None if row is None else MemoryNeed(row.name, row.size_bytes)
     context = EngineContext(name=name, deployment=deployment, path=path, key="", port=0, address_file=Path())
-    return engines.engine(engine_for(deployment, path, on_gpu=False)).memory(context)
+    return engines.engine(engine_for(deployment, path, on_gpu=on_gpu)).memory(context)
 
 
 def _changed_at(path: Path | None) -> int:

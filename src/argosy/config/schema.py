@@ -27,6 +27,7 @@ from argosy.config.gpus import MOST_GPUS, Gpus, check_gpus, gpu_misfits
 from argosy.config.recipe import EnvironmentRecipe
 from argosy.config.values import (
     as_json,
+    check_all_or_two,
     check_default,
     check_defaults,
     check_endpoint,
@@ -400,6 +401,34 @@ def shared_names(
     return found
 
 
+class Arena(Settings):
+    """Battles of two models whose names are not told, votes, and a leaderboard; off where the file has no `arena`."""
+
+    models: Annotated[Literal["all"] | tuple[str, ...], BeforeValidator(check_all_or_two)] = Field(
+        "all", description="deployments that may be drawn: all of task generate, or a list of two at least"
+    )
+    weights: dict[Name, Annotated[float, Field(gt=0, le=1000), NO_TRUTH]] = Field(
+        default_factory=dict, description="how often a deployment is drawn beside others, which have 1"
+    )
+    database: Annotated[str, Field(min_length=1)] | None = Field(
+        None,
+        description="where votes are kept: a file, or postgresql://USER:PASSWORD@HOST/NAME (wants psycopg); left out: "
+        "arena.sqlite in the fleet's state folder",
+    )
+    keep_conversations: bool = Field(default=False, description="keep with a vote also what was asked and answered")
+    telling_words: tuple[Annotated[str, Field(min_length=2)], ...] = Field(
+        (),
+        description="words besides models' names and families that give a model away: a battle with one in an answer "
+        "does not count",
+    )
+    battles_per_minute: Annotated[int, Field(ge=1, le=100_000), NO_TRUTH] = Field(
+        10, description="that one client key, and one address, may draw"
+    )
+    votes_per_minute: Annotated[int, Field(ge=1, le=100_000), NO_TRUTH] = Field(
+        20, description="that one client key, and one address, may give"
+    )
+
+
 class Fleet(Settings):
     """Everything one fleet file asks for."""
 
@@ -413,6 +442,7 @@ class Fleet(Settings):
     fastchat: FastChat | None = Field(
         None, description="take old FastChat workers in; left out: no listener, `fastchat: {}`: one with these defaults"
     )
+    arena: Arena | None = Field(None, description="battles between models, votes and a leaderboard; left out: none")
     grace: Annotated[float, Field(ge=0, le=3600), NO_TRUTH] = Field(
         30, description="seconds that running requests get to finish when a replica or the fleet is stopped"
     )

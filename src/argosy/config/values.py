@@ -138,6 +138,14 @@ def check_defaults(defaults: dict[str, Any]) -> dict[str, Any]:
     return defaults
 
 
+def check_all_or_two(given: object) -> object:
+    """`all`, or a list of two names at least. Raises ValueError."""
+    names = given if isinstance(given, list | tuple) else ()
+    if given != "all" and (len(names) < 2 or not all(isinstance(name, str) for name in names)):
+        raise ValueError(f"must be all, or a list of two deployments at least, got {given!r}")
+    return given
+
+
 def refuse_truth(value: object) -> object:
     """YAML reads `yes` and `on` as true, which would count as 1 where a number is wanted."""
     if isinstance(value, bool):

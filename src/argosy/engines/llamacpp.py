@@ -49,6 +49,7 @@ _TRAITS = EngineTraits(
         *("tool_choice: forced", "text.format", "output_config.format"),
         *("background", "conversation", "prompt", "mcp_servers"),
     ),
+    sees=False,
     # It takes any number, but all of its slots are then taken until the last is done.
     most_inputs=32,
     too_long="is too large to process",

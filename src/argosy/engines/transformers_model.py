@@ -139,14 +139,16 @@ class Loaded:
         ids = torch.tensor([prompt], device=self.model.device)
         processors = []
         if sampling.presence_penalty or sampling.frequency_penalty:
-            processors.append(_penalties(transformers, sampling, len(prompt)))
+            # An encoder reads the prompt; then what is said begins behind one token that starts it.
+            said_from = 1 if self.model.config.is_encoder_decoder else len(prompt)
+            processors.append(_penalties(transformers, sampling, said_from))
         with torch.inference_mode():
             self.model.generate(
                 input_ids=ids,
                 attention_mask=torch.ones_like(ids),
                 max_new_tokens=most,
                 pad_token_id=self._pad_token(),
-                streamer=_streamer(len(prompt), tell),
+                streamer=_streamer(tell),
                 stopping_criteria=transformers.StoppingCriteriaList([_until(transformers, cancelled)]),
                 logits_processor=transformers.LogitsProcessorList(processors),
                 **sampling.arguments(getattr(self.model, "generation_config", None)),
@@ -189,7 +191,7 @@ def _kind_of(transformers: Any, path: str, *, trusted: bool) -> Any:
         for name in ("AutoModelForSeq2SeqLM", "AutoModel"):
             if name in own:
                 return getattr(transformers, name)
-    return transformers.AutoModelForCausalLM
+    return transformers.AutoModelForSeq2SeqLM if config.is_encoder_decoder else transformers.AutoModelForCausalLM
 
 
 def _length(config: Any) -> Optional[int]:
@@ -258,19 +260,17 @@ def _glm_prompt(tokenizer: Any, messages: List[Dict[str, Any]]) -> str:
     return prompt
 
 
-def _streamer(prompt: int, tell: Callable[[int], None]) -> Any:
-    """transformers hands it the prompt first, then token by token."""
+def _streamer(tell: Callable[[int], None]) -> Any:
+    """transformers hands it first what the answer goes on from, then token by token."""
 
     class Streamer:
         def __init__(self) -> None:
-            self._left = prompt
+            self._begun = False
 
         def put(self, value: Any) -> None:
-            for token in value.reshape(-1).tolist():
-                if self._left:
-                    self._left -= 1
-                else:
-                    tell(token)
+            for token in value.reshape(-1).tolist() if self._begun else ():
+                tell(token)
+            self._begun = True
 
         def end(self) -> None:
             pass
@@ -286,13 +286,13 @@ def _until(transformers: Any, cancelled: threading.Event) -> Any:
     return Until()
 
 
-def _penalties(transformers: Any, sampling: Sampling, prompt: int) -> Any:
+def _penalties(transformers: Any, sampling: Sampling, said_from: int) -> Any:
     """OpenAI's: for a token that was said, and for how often."""
 
     class Penalties(transformers.LogitsProcessor):  # type: ignore[misc]
         def __call__(self, input_ids: Any, scores: Any) -> Any:
             counts = scores.new_zeros(scores.shape[-1])
-            said = input_ids[0, prompt:]
+            said = input_ids[0, said_from:]
             counts.scatter_add_(0, said, scores.new_ones(said.shape[0]))
             return scores - counts * sampling.frequency_penalty - (counts > 0) * sampling.presence_penalty
 

@@ -10,7 +10,7 @@ import hmac
 import re
 import socket
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -26,14 +26,20 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from argosy.config.load import Environment, check_fleet
 from argosy.errors import ArgosyError, BadRequestError, InputError, NotFoundError, RequestError, UnauthorizedError
 from argosy.fleet.controller import Controller
-from argosy.protocol.admin import Event, FleetReport, FleetRequest
+from argosy.fleet.machines import this_machine
+from argosy.protocol.admin import Event, FleetReport, FleetRequest, MachineReport, PullEvent
 
 _LARGEST_BODY = 4 * 1024 * 1024
 T = TypeVar("T")
 
 
-def controller_app(controller: Controller, *, name: str, admin_key: str, environment: Environment) -> ASGIApp:
-    """`name`: the fleet's."""
+Pull = Callable[[str], AsyncIterator[PullEvent]]
+
+
+def controller_app(
+    controller: Controller, *, name: str, admin_key: str, environment: Environment, pull: Pull
+) -> ASGIApp:
+    """`name`: the fleet's. `pull` fetches a source; it raises for one that is none before its first event."""
 
     async def report(_: Request) -> Response:
         return _json(controller.report())
@@ -66,14 +72,23 @@ def controller_app(controller: Controller, *, name: str, admin_key: str, environ
         controller.down(now=request.query_params.get("now") == "1")
         return _json({})
 
+    async def machines(_: Request) -> Response:
+        return _json([this_machine()])
+
+    async def pulled(request: Request) -> Response:
+        events = pull(request.query_params.get("source", ""))
+        return _stream(_pull_events(await anext(events), events))
+
     async def events(_: Request) -> Response:
         stream = controller.events.subscribe(controller.present)
-        return StreamingResponse(_sse(stream), media_type="text/event-stream", headers={"cache-control": "no-store"})
+        return _stream(_sse(stream))
 
     routes = [
         Route("/argosy/v1/fleet", report, methods=["GET"]),
         Route("/argosy/v1/fleet", apply, methods=["PUT"]),
         Route("/argosy/v1/fleet/events", events, methods=["GET"]),
+        Route("/argosy/v1/fleet/machines", machines, methods=["GET"]),
+        Route("/argosy/v1/fleet/pull", pulled, methods=["POST"]),
         Route("/argosy/v1/fleet/stop/{name:path}", stop, methods=["POST"]),
         Route("/argosy/v1/fleet/start/{name:path}", start, methods=["POST"]),
         Route("/argosy/v1/fleet/scale/{name:path}", scale, methods=["POST"]),
@@ -147,7 +162,7 @@ def _decoded(body: bytes, shape: type[T]) -> T:
         raise BadRequestError(f"not what this route takes: {error}") from None
 
 
-def _json(value: FleetReport | dict[str, Any]) -> Response:
+def _json(value: FleetReport | Sequence[MachineReport] | dict[str, Any]) -> Response:
     return Response(msgspec.json.encode(value), media_type="application/json")
 
 
@@ -174,6 +189,16 @@ def _answer(error: ArgosyError) -> Response:
     kind = error.type if isinstance(error, RequestError) else "invalid_request_error"
     body = {"error": {"message": str(error), "type": kind, "param": None, "code": None}}
     return Response(msgspec.json.encode(body), status_code=status, media_type="application/json")
+
+
+def _stream(events: AsyncIterator[bytes]) -> Response:
+    return StreamingResponse(events, media_type="text/event-stream", headers={"cache-control": "no-store"})
+
+
+async def _pull_events(first: PullEvent, others: AsyncIterator[PullEvent]) -> AsyncIterator[bytes]:
+    yield b"data: " + msgspec.json.encode(first) + b"\n\n"
+    async for event in others:
+        yield b"data: " + msgspec.json.encode(event) + b"\n\n"
 
 
 async def _sse(events: AsyncIterator[Event]) -> AsyncIterator[bytes]:

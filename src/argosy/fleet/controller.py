@@ -19,7 +19,7 @@ from argosy.fleet.companion import Companion
 from argosy.fleet.desired import Desired
 from argosy.fleet.gateway_process import GatewayProcess
 from argosy.fleet.launcher import LaunchedReplica, Launcher
-from argosy.fleet.planner import deployment_of, placement_of, plan, records, remotes
+from argosy.fleet.planner import deployment_of, placement_of, plan, records, remotes, sources
 from argosy.fleet.report import Absence, changes, fleet_report, snapshot
 from argosy.fleet.rollout import Rollout
 from argosy.fleet.settlement import settlement
@@ -363,7 +363,8 @@ class Controller:
 
 def _gateway_outdated(before: Fleet, after: Fleet) -> bool:
     """Whether a gateway that runs needs another start, besides for its port (its record tells that)."""
-    return before.gateway.model_copy(update={"port": 0}) != after.gateway.model_copy(update={"port": 0})
+    door = [(fleet.gateway.model_copy(update={"port": 0}), fleet.arena) for fleet in (before, after)]
+    return door[0] != door[1] or (after.arena is not None and sources(before) != sources(after))
 
 
 def _amended(running: ReplicaSpec, wanted: ReplicaSpec) -> bool:

@@ -33,6 +33,10 @@ def changes(before: Desired, after: Fleet) -> list[Change]:
         found.append(Change("gateway", "changed, no engine restarts", ", ".join(details)))
     if before.gateway_stopped:
         found.append(Change("gateway", "started"))
+    if old.arena != after.arena:
+        was, will = (_dump(arena) if arena is not None else {} for arena in (old.arena, after.arena))
+        kind = "changed, no engine restarts" if was and will else "new" if will else "removed"
+        found.append(Change("arena", kind, ", ".join(_details(was, will)) if was and will else ""))
     if old.grace != after.grace:
         found.append(Change("grace", "changed without a restart", f"{old.grace:g} → {after.grace:g}"))
     if details := list(_details(_dump(old.budget), _dump(after.budget))):

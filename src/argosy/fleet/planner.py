@@ -151,6 +151,11 @@ def remotes(fleet: Fleet) -> list[RemoteRecord]:
     ]
 
 
+def sources(fleet: Fleet) -> dict[str, str]:
+    """By deployment; "" for one that has none."""
+    return {name: deployment.source or deployment.model or "" for name, deployment in fleet.deployments.items()}
+
+
 def restarts_nothing(fields: Collection[str]) -> bool:
     """Whether a change of these fields of a deployment is told to what runs, instead of starting it anew."""
     return _LIVE.issuperset(fields)

@@ -35,6 +35,7 @@ from argosy.wire.client import Client
 
 REPLICAS_PATH = "/argosy/v1/replicas"
 TABLE_PATH = "/argosy/v1/table"
+FLEET_PATH = "/argosy/v1/fleet"
 CONTROLLER_SECONDS = 60.0
 _LINES = 50  # of a log, where nobody says how many
 
@@ -67,8 +68,8 @@ class FleetSurface:
             Route("/argosy/v1/replicas/drain/{id:path}", self.drain, methods=["POST"]),
             Route(replica_log.PATH, self.log_part, methods=["POST"]),
             Route(f"{replica_log.PATH}/{{id:path}}", self.log, methods=["GET"]),
-            Route("/argosy/v1/fleet", self.pass_on, methods=["GET", "PUT"]),
-            Route("/argosy/v1/fleet/{rest:path}", self.pass_on, methods=["GET", "POST"]),
+            Route(FLEET_PATH, self.pass_on, methods=["GET", "PUT"]),
+            Route(f"{FLEET_PATH}/{{rest:path}}", self.pass_on, methods=["GET", "POST"]),
         ]
 
     async def close(self) -> None:

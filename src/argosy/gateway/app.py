@@ -5,8 +5,10 @@ POST /v1/engines/{id}/embeddings · /api/v1/chat/completions      client key    
 POST /api/v1/token_check                                         client key     token_check.py
 GET  /v1/models · /v1/models/{id}                                client key     here
 GET  /openapi.json                                               client key     openapi.py
-GET  /health · /ready · /                                        nobody's key   here
+GET  /health · /ready                                            nobody's key   here
+GET  / · /assets/…                                               nobody's key   page.py, and /argosy/v1/models
 GET  /metrics                                                    admin key      metrics.py
+/argosy/v1/arena…                                                see arena.py
 /argosy/v1/…                                                     see admin.py
 """
 
@@ -20,12 +22,12 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from argosy import __version__
 from argosy.errors import BadRequestError, NotFoundError, RequestError
-from argosy.gateway.admin import REPLICAS_PATH, TABLE_PATH, FleetSurface, as_json
+from argosy.gateway.admin import FLEET_PATH, REPLICAS_PATH, TABLE_PATH, FleetSurface, as_json
+from argosy.gateway.arena import ArenaSurface
 from argosy.gateway.auth import Gatekeeper
 from argosy.gateway.call import OnVisit, Visit
 from argosy.gateway.callers import Callers
@@ -36,7 +38,9 @@ from argosy.gateway.metrics import PATH as METRICS_PATH
 from argosy.gateway.metrics import MetricsSurface
 from argosy.gateway.old_paths import OLD_CHAT, OLD_EMBEDDINGS
 from argosy.gateway.openai import CLIENT_CLOSED_REQUEST, OpenAISurface
+from argosy.gateway.page import MODELS_PATH, PageSurface
 from argosy.gateway.prober import Prober
+from argosy.gateway.readiness import SERVING, SETTLED, state_of
 from argosy.gateway.token_check import TokenCheck
 from argosy.gateway.upstreams import Upstreams
 from argosy.protocol import heartbeat as beat
@@ -50,7 +54,9 @@ from argosy.wire.server import Handler
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 SWEEP_SECONDS = 0.5
 # Asked once a second or more by workers, the controller and whoever watches: a line for each would be all of the log.
-_ASKED_ALL_THE_TIME = frozenset({"/health", "/ready", METRICS_PATH, beat.PATH, TABLE_PATH, REPLICAS_PATH})
+_ASKED_ALL_THE_TIME = frozenset(
+    {"/health", "/ready", METRICS_PATH, MODELS_PATH, FLEET_PATH, beat.PATH, TABLE_PATH, REPLICAS_PATH}
+)
 
 
 class Gateway:
@@ -66,6 +72,8 @@ class Gateway:
         surface: OpenAISurface,
         fleet: FleetSurface,
         metrics: MetricsSurface,
+        page: PageSurface,
+        arena: ArenaSurface,
         token_check: TokenCheck,
         gatekeeper: Gatekeeper,
         upstreams: Upstreams,
@@ -89,9 +97,9 @@ class Gateway:
         self._on_visit = on_visit
         # What wire/server.py hands to us without ASGI.
         self.hot: Mapping[str, Handler] = dict.fromkeys(ENDPOINTS, surface if cors is None else self._told_to_pages)
+        self._arena = arena
         self._seldom = Starlette(
             routes=[
-                Route("/", self._front, methods=["GET"]),
                 Route("/health", self._health, methods=["GET"]),
                 Route("/ready", self._ready, methods=["GET"]),
                 # For a 405 to other methods.
@@ -99,9 +107,11 @@ class Gateway:
                 Route("/v1/models", self._models, methods=["GET"]),
                 Route("/v1/models/{id:path}", self._model, methods=["GET"]),
                 Route("/openapi.json", self._document, methods=["GET"]),
+                *page.routes(),
                 *token_check.routes(),
                 *metrics.routes(),
                 *fleet.routes(),
+                *arena.routes(),
             ],
             exception_handlers={RequestError: _request_error, HTTPException: _http_exception, Exception: _own_fault},
         )
@@ -110,8 +120,8 @@ class Gateway:
         self._documented: bytes | None = None
 
     def also_hot(self, path: str) -> Handler | None:
-        """What wire/server.py hands to us without ASGI beside `hot`: paths that mean one of those."""
-        handler = self._surface.old(path)
+        """What wire/server.py hands to us without ASGI beside `hot`: paths that mean one of those, and the arena's."""
+        handler = self._surface.old(path) or self._arena.handler_of(path)
         if handler is None or self._cors is None:
             return handler
         return functools.partial(self._told_to_pages, handler=handler)
@@ -137,6 +147,7 @@ class Gateway:
         finally:
             await self._prober.close()
             await self.fleet.close()
+            await self._arena.close()
             self._upstreams.close()
 
     async def _visit(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
@@ -172,12 +183,6 @@ class Gateway:
     async def _not_here(self, request: Request) -> Response:
         raise AssertionError(f"{request.url.path} is a hot path, which this server does not know (wire/server.py)")
 
-    async def _front(self, request: Request) -> Response:
-        return PlainTextResponse(
-            f"Argosy {__version__}\n\n"
-            f"The OpenAI-compatible API is under {request.base_url}v1 (/v1/models tells what is served).\n"
-        )
-
     async def _health(self, request: Request) -> Response:
         return JSONResponse({"status": "ok"})
 
@@ -190,23 +195,11 @@ class Gateway:
             deployments = [found]
         else:
             raise self._surface.unknown(model)
-        states = {entry.record.name: self._state(entry) for entry in deployments}
+        states = {entry.record.name: state_of(self.registry, entry) for entry in deployments}
         # One deployment is asked for because somebody wants to use it: then it must serve.
-        good = ("ready", "degraded") if model else ("ready", "degraded", "backoff", "failed", "stopped")
+        good = SERVING if model else SETTLED
         ready = all(state in good for state in states.values())
         return JSONResponse({"ready": ready, "deployments": states}, 200 if ready else 503)
-
-    def _state(self, deployment: Deployment) -> str:
-        wanted = deployment.record.replicas
-        if deployment.record.stopped:
-            return "stopped"
-        if len(deployment.routable) >= wanted:
-            return "ready"
-        if not self.registry.settled(deployment):
-            return "starting"
-        if deployment.routable:
-            return "degraded"
-        return "failed" if self.registry.given_up(deployment) else "backoff"
 
     async def _models(self, request: Request) -> Response:
         models = self._surface.models(self._callers.principal(request))

@@ -119,6 +119,11 @@ class Gatekeeper:
         if scheme.lower() != b"bearer" or not hmac.compare_digest(key.strip(), self._admin_key):
             raise UnauthorizedError("This wants the admin key, as 'Authorization: Bearer KEY'.")
 
+    def check_host(self, host: bytes) -> None:
+        """What is public, too, is answered only under the door's own names. Raises ForbiddenError."""
+        if self._wants_name and host not in self._known_hosts:
+            self._check_names(host, b"")
+
     def check_metrics(self, authorization: bytes, host: bytes, origin: bytes) -> None:
         """The admin key; nothing where the door is open to this machine. Raises UnauthorizedError, ForbiddenError."""
         if self.wants_key:

@@ -1,4 +1,4 @@
-"""Who sent a request that is none of the hot paths: auth.py's answer for one of Starlette's."""
+"""Who sent a request that is none of the hot paths: auth.py's answer for its headers and its connection."""
 
 from __future__ import annotations
 
@@ -17,8 +17,11 @@ class Callers:
 
     def principal(self, request: Request) -> Principal:
         """Raises UnauthorizedError, ForbiddenError."""
-        authorization, host, origin = (
-            request.headers.get(name, "").encode("latin-1") for name in ("authorization", "host", "origin")
-        )
-        address = self.addresses.of(request.scope["client"], request.headers.raw)
-        return self.gatekeeper.client(authorization, host, origin, address, request.headers.raw)
+        return self.who(request.scope["client"], request.headers.raw)[0]
+
+    def who(self, client: tuple[str, int] | None, headers: list[tuple[bytes, bytes]]) -> tuple[Principal, str]:
+        """And from which address; names of headers are in lower case. Raises UnauthorizedError, ForbiddenError."""
+        fields = dict(headers)
+        authorization, host, origin = (fields.get(name, b"") for name in (b"authorization", b"host", b"origin"))
+        address = self.addresses.of(client, headers)
+        return self.gatekeeper.client(authorization, host, origin, address, headers), address

@@ -22,7 +22,7 @@ from argosy.gateway.embedding_batches import EmbeddingBatches
 from argosy.gateway.errors import answer_error
 from argosy.gateway.old_paths import OldPath, old_path
 from argosy.gateway.relay import Relay
-from argosy.gateway.reply import Reply
+from argosy.gateway.reply import Asked, Reply
 from argosy.gateway.shaping import shaped
 from argosy.gateway.time_limits import CLIENT_TOO_SLOW, REQUEST_TIMEOUT
 from argosy.gateway.turn import Turn
@@ -32,7 +32,6 @@ from argosy.protocol.surfaces import OPENAI, surface_of
 from argosy.protocol.trace_context import PARENT, TraceContext
 from argosy.registry.records import Deployment
 from argosy.registry.registry import Registry
-from argosy.wire.request_cycle import RequestCycle
 from argosy.wire.server import CLIENT_LEFT, Handler
 
 SESSION = b"x-session-id"  # as OpenRouter and others name it: requests with the same one want the same replica
@@ -85,7 +84,7 @@ class OpenAISurface:
         meant = old_path(path)
         return functools.partial(self, old=meant) if meant is not None else None
 
-    async def __call__(self, request: RequestCycle, old: OldPath | None = None) -> None:
+    async def __call__(self, request: Asked, old: OldPath | None = None) -> None:
         head = request.head
         fields, path = head.fields, head.path if old is None else old.path
         call = Call(b"", path, self._clock())
@@ -115,7 +114,7 @@ class OpenAISurface:
                 call.deadline = call.arrived_at + _allowed_seconds(fields[b"x-request-timeout"])
             body = request.take()
             if not request.message_complete or len(body) > self._max_body_bytes:
-                body = await self._rest_of_body(request, body)
+                body = await self.rest_of_body(request, body)
             self._look_into(call, body if old is None else old.body(body), principal)
             if call.stream and fields.get(b"x-wait-comments", b"").lower() == b"true" and surface is OPENAI:
                 reply = comments = Comments(request, call.request_id, self._comment_seconds)
@@ -177,7 +176,7 @@ class OpenAISurface:
             call.status = error.status
             answer_error(reply, error, call.request_id, call.refusal_begins(self._clock()), call.surface)
 
-    async def _rest_of_body(self, request: RequestCycle, begun: bytes) -> bytes:
+    async def rest_of_body(self, request: Asked, begun: bytes) -> bytes:
         """All of it. Raises TooLargeError as soon as it is known to be too large."""
         limit = self._max_body_bytes
         if request.length is not None and request.length > limit:

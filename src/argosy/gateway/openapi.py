@@ -59,7 +59,7 @@ _REFUSALS: Mapping[int | str, str] = {
     400: "What was sent makes no sense here; `param` names the field.",
     401: "No key, or another one.",
     403: "The door does not go by that name, or a page from elsewhere may not call it.",
-    404: "No such model, deployment or replica.",
+    404: "No such model, deployment, replica or battle.",
     409: "It does not go with what is there; `code` says how.",
     413: "The body is too large.",
     429: "The line is full, or a limit of the key is reached.",
@@ -120,7 +120,7 @@ def _listed(routes: Iterable[BaseRoute]) -> Iterator[tuple[str, Operation]]:
 
 def _told(place: str, operation: Operation, schemas: Mapping[str, _Object]) -> _Object:
     path = place.partition(" ")[2]
-    answers = {str(status): _answer(operation, schemas) for status in (200, *operation.also)}
+    answers = {str(status): _answer(operation, schemas) for status in (operation.status, *operation.also)}
     for status in operation.refusals:
         answers[str(status)] = {"$ref": f"#/components/responses/{_envelope_of(path).__name__}{status}"}
     told: _Object = {"summary": operation.summary, "operationId": re.sub(r"\W+", "_", place).strip("_").lower()}

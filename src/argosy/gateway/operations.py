@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
-from argosy.protocol import admin, endpoints, heartbeat, join, peek, replica_log, token_check
+from argosy.arena.leaderboard import Leaderboard
+from argosy.protocol import admin, arena, endpoints, heartbeat, join, peek, peek_base, replica_log, token_check
 
 PATH = "/openapi.json"
 PASSED_ON = "/argosy/v1/fleet/{rest:path}"
-JSON, TEXT, EVENTS = "application/json", "text/plain", "text/event-stream"
+JSON, TEXT, HTML = "application/json", "text/plain", "text/html"
+EVENTS, LINES = "text/event-stream", "application/x-ndjson"
 _Object = dict[str, Any]
 
 
@@ -81,6 +83,29 @@ class Nothing(msgspec.Struct):
     """{}: it has been taken."""
 
 
+class SideMessage(msgspec.Struct):
+    """As in OpenAI's chats."""
+
+    role: Literal["developer", "system", "user", "assistant", "tool", "function"]
+
+
+class SideChat(msgspec.Struct, forbid_unknown_fields=True):
+    """A chat without a model: these fields, which every model knows, and no others."""
+
+    messages: Annotated[list[SideMessage], Meta(min_length=1)]
+    stream: bool | None = None
+    temperature: peek_base.Temperature | None = None
+    top_p: peek_base.Share | None = None
+    max_tokens: peek_base.Positive | None = None
+    max_completion_tokens: peek_base.Positive | None = None
+    stop: peek.Stops | None = None
+    seed: int | None = None
+    presence_penalty: peek.Penalty | None = None
+    frequency_penalty: peek.Penalty | None = None
+    user: Any = None
+    stream_options: Any = None
+
+
 OF_MODELS: tuple[int | str, ...] = (400, 401, 403, 404, 413, 429, 502, 503, 504, "4XX", "5XX")
 _TIMES: Mapping[str, tuple[_Object, str]] = {
     "x-request-timeout": ({"type": "number", "exclusiveMinimum": 0}, "Seconds that the request may take in all."),
@@ -97,6 +122,7 @@ class Operation:
     answer: Any
     body: Any = None
     refusals: tuple[int | str, ...] = ()
+    status: int = 200
     also: tuple[int, ...] = ()  # other statuses with the same answer
     streamed: bool = False  # or as events, where the body wants it
     query: Mapping[str, tuple[_Object, str]] = field(default_factory=dict)
@@ -121,9 +147,14 @@ _OLD = "As FastChat has it: "
 _NOW = {"now": ({"enum": ["1"]}, "Gives what runs no time.")}
 _WHOLE = {"type": "integer", "minimum": 0}
 _CHANGE = (400, 401, 404, 503)
+_OF_ARENA = (400, 401, 403, 404)
 
 OPERATIONS: Mapping[str, Operation] = {
-    "GET /": Operation("What this is", "", TEXT),
+    "GET /": Operation("The page, or what this is where nobody has built it", "", HTML, refusals=(403,)),
+    "GET /assets/{name}": Operation("A file of the page", "", "*/*", refusals=(403, 404)),
+    "GET /argosy/v1/models": Operation(
+        "What the key may use, with states and lines", "client", list[admin.ModelView], refusals=(401, 403)
+    ),
     "GET /health": Operation("The gateway lives", "", Health),
     "GET /ready": Operation(
         "Whether every deployment has reached its wanted replicas, or has failed",
@@ -192,6 +223,52 @@ OPERATIONS: Mapping[str, Operation] = {
         query={"lines": (_WHOLE, "The last so many."), "after": (_WHOLE, "What was written after this byte.")},
         answer_headers={replica_log.END_HEADER: "Where the next part begins."},
     ),
+    f"GET {arena.PATH}": Operation(
+        "Whether there is an arena here, and who may be drawn", "client", arena.ArenaState, refusals=(401, 403)
+    ),
+    f"POST {arena.BATTLES}": Operation(
+        "Draws two models", "client", arena.DrawnBattle, arena.NewBattle, (*_OF_ARENA, 413, 429, 503), status=201
+    ),
+    f"POST {arena.SIDE_CHAT}": Operation(
+        "Asks a side; nothing in the answer tells its model",
+        "client",
+        JSON,
+        SideChat,
+        (*_OF_ARENA, 409, 413, 429, 502, 503, 504),
+        streamed=True,
+        headers=_TIMES,
+    ),
+    f"POST {arena.VOTE}": Operation(
+        "Gives a battle its vote, and tells the names",
+        "client",
+        arena.Verdict,
+        arena.GivenVote,
+        (*_OF_ARENA, 409, 413, 429, 503),
+    ),
+    f"POST {arena.NAMED_VOTES}": Operation(
+        "A vote between two models whose names were shown",
+        "client",
+        arena.Verdict,
+        arena.NamedVote,
+        (*_OF_ARENA, 413, 429, 503),
+        status=201,
+    ),
+    f"GET {arena.LEADERBOARD}": Operation(
+        "Ratings out of all votes",
+        "client",
+        Leaderboard,
+        refusals=(*_OF_ARENA, 503),
+        query={
+            "kind": ({"enum": ["anonymous", "named", "all"]}, "Of which votes."),
+            "language": ({"type": "string", "pattern": "^[a-z]{2,5}$"}, "Of questions in this language alone; or all."),
+        },
+    ),
+    f"GET {arena.EXPORT}": Operation(
+        "All votes that count, as FastChat's log", "admin", LINES, refusals=(401, 404, 503)
+    ),
+    f"POST {arena.IMPORT}": Operation(
+        "Takes the votes of FastChat's log", "admin", arena.Imported, refusals=(401, 404, 413, 503)
+    ),
     "GET /argosy/v1/fleet": Operation("State of the fleet", "admin", admin.FleetReport, refusals=(401, 503)),
     "PUT /argosy/v1/fleet": Operation(
         "Applies another fleet", "admin", admin.FleetReport, admin.FleetRequest, (400, 401, 413, 503)
@@ -216,6 +293,16 @@ CONTROLLERS: Mapping[str, Operation] = {
     ),
     "POST /argosy/v1/fleet/drain/{replica}": Operation(
         "Takes a replica out until it is started", "admin", admin.FleetReport, None, _CHANGE
+    ),
+    "GET /argosy/v1/fleet/machines": Operation(
+        "Memory and devices of the fleet's machines", "admin", list[admin.MachineReport], refusals=(401, 503)
+    ),
+    "POST /argosy/v1/fleet/pull": Operation(
+        "Fetches weights into the cache, and tells how far it is",
+        "admin",
+        EVENTS,
+        refusals=(400, 401, 503),
+        query={"source": ({"type": "string"}, "As a fleet file has it; no path.")},
     ),
     "POST /argosy/v1/fleet/down": Operation("Takes the fleet down", "admin", Nothing, refusals=(401, 503), query=_NOW),
 }

@@ -1,8 +1,15 @@
-"""What a request's answer goes through: wire's RequestCycle, or what stands before or instead of it."""
+"""What a request is to the OpenAI surface, and what its answer goes through: wire's RequestCycle, or what stands before
+or instead of it.
+"""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from typing import Protocol
+
+from argosy.wire.driven import Driven
+from argosy.wire.request_head import RequestHead
 
 
 class Reply(Protocol):
@@ -16,6 +23,30 @@ class Reply(Protocol):
 
     def end(self, data: bytes = b"") -> None: ...
     async def writable(self) -> None: ...
+
+
+class Asked(Reply, Protocol):
+    """`told`: makers of header lines that go out with any answer. `length`: of the body, where the head tells it."""
+
+    told: tuple[Callable[[], bytes], ...]
+
+    @property
+    def head(self) -> RequestHead: ...
+    @property
+    def client(self) -> tuple[str, int] | None: ...
+    @property
+    def task(self) -> asyncio.Task[None] | Driven | None: ...
+    @property
+    def length(self) -> int | None: ...
+    @property
+    def message_complete(self) -> bool: ...
+    def take(self) -> bytes:
+        """What has come of the body and has not been taken."""
+        ...
+
+    async def more(self) -> None:
+        """Until there is something to take, or the body is complete, or the client has left."""
+        ...
 
 
 class KeptReply:

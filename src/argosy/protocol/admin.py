@@ -1,7 +1,8 @@
 """The fleet's own surface under /argosy/v1: what the controller pushes to gateways, and what `argosy ps` reads.
 
-Everything here wants the admin key (`authorization: Bearer …`).
+Everything here but the first wants the admin key (`authorization: Bearer …`).
 
+    GET  /argosy/v1/models           gateway     list[ModelView], for a client key: what it may use
     PUT  /argosy/v1/table            gateway     FleetTable → TableAnswer, from the controller, once a second
     GET  /argosy/v1/replicas         gateway     list[ReplicaView]: its registry
     GET  /argosy/v1/logs/REPLICA     gateway     text, by the replica's worker: see protocol/replica_log.py
@@ -15,6 +16,8 @@ Everything here wants the admin key (`authorization: Bearer …`).
     POST /argosy/v1/fleet/scale/NAME     controller  → FleetReport; ?replicas=N
     POST /argosy/v1/fleet/restart/NAME   controller  → FleetReport
     POST /argosy/v1/fleet/drain/REPLICA  controller  → FleetReport
+    GET  /argosy/v1/fleet/machines       controller  list[MachineReport]
+    POST /argosy/v1/fleet/pull           controller  SSE of PullEvent; ?source=…: fetches weights into the cache
     POST /argosy/v1/fleet/down           controller  → {}; ?now=1 does not wait for running requests
 
 docs/reference/http.md tells it with examples.
@@ -66,6 +69,20 @@ class ReplicaView(msgspec.Struct, frozen=True, kw_only=True):
     memory_bytes: int | None = None
 
 
+class ModelView(msgspec.Struct, frozen=True, kw_only=True):
+    """A deployment as whoever may use it sees it."""
+
+    name: str
+    aliases: list[str] = []
+    task: str = "generate"  # generate | embed
+    state: str  # as /ready tells it: ready | degraded | starting | backoff | failed | stopped
+    wanted: int
+    ready: int  # replicas to which requests are sent now
+    in_flight: int
+    waiting: int  # requests in line
+    sees: bool | None = None  # it takes images; None: nobody knows
+
+
 class ReplicaReport(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     state: str
@@ -111,6 +128,31 @@ class FleetReport(msgspec.Struct, frozen=True, kw_only=True):
     controller: ProcessReport
     fastchat: ProcessReport | None = None  # the listener for old FastChat processes, where one is wanted
     deployments: list[DeploymentReport] = []
+
+
+class DeviceReport(msgspec.Struct, frozen=True, kw_only=True):
+    label: str
+    name: str
+    memory_bytes: int
+    used_bytes: int  # by everybody
+
+
+class MachineReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What a machine of the fleet has, now."""
+
+    name: str  # the node of its replicas
+    memory_bytes: int
+    available_bytes: int
+    devices: list[DeviceReport] = []
+
+
+class PullEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """Of one download: how far it is, then its end."""
+
+    state: str  # progress | done | failed
+    text: str  # a phrase for a person, the path where it lies, or why it failed
+    done_bytes: int = 0
+    total_bytes: int | None = None
 
 
 class FleetRequest(msgspec.Struct, frozen=True, kw_only=True):

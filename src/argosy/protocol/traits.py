@@ -25,6 +25,7 @@ class EngineTraits(msgspec.Struct, frozen=True, kw_only=True):
     # which the gateway makes forced calls; it keeps back second ones.
     binds_answers: bool = False
     loose_ends: bool = False  # nobody knows whether its streams end with a finish reason and the usage asked for
+    sees: bool | None = None  # it takes images in messages; None: nobody knows
     context: int | None = None  # tokens of a request that it was started for; None: nobody has said
     most_inputs: int | None = None  # of an embeddings request that it is well served with; None: any number
     too_long: str = ""  # words of the 500 by which it refuses an input that is too long for it

@@ -7,7 +7,7 @@ import pytest
 from argosy.cli.check import check
 from argosy.config.environment import Environment
 from argosy.config.load import load_fleet
-from argosy.config.schema import Budget, Deployment, Fleet, Gateway, Timeouts
+from argosy.config.schema import Arena, Budget, Deployment, FastChat, Fleet, Gateway, Timeouts
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
@@ -21,7 +21,8 @@ def test_every_example_has_no_fault(file: Path) -> None:
 
 def test_the_commented_example_names_every_field() -> None:
     text = (EXAMPLES / "fleet.yaml").read_text(encoding="utf-8")
-    fields = {field for model in (Fleet, Gateway, Deployment, Timeouts, Budget) for field in model.model_fields}
+    models = (Fleet, Gateway, FastChat, Deployment, Timeouts, Budget, Arena)
+    fields = {field for model in models for field in model.model_fields}
     assert {field for field in fields if f"{field}:" not in text} == set()
 
 

@@ -9,9 +9,15 @@ from argosy.fleet.desired import Desired
 from argosy.fleet.difference import changes, difference_text
 
 
-def fleet(*, gateway: dict[str, Any] | None = None, grace: float = 30, **deployments: dict[str, Any]) -> Fleet:
+def fleet(
+    *,
+    gateway: dict[str, Any] | None = None,
+    grace: float = 30,
+    arena: dict[str, Any] | None = None,
+    **deployments: dict[str, Any],
+) -> Fleet:
     named = {name: {"engine": "echo", **each} for name, each in deployments.items()}
-    return Fleet.model_validate({"gateway": gateway or {}, "grace": grace, "deployments": named})
+    return Fleet.model_validate({"gateway": gateway or {}, "grace": grace, "arena": arena, "deployments": named})
 
 
 def told(before: Desired, after: Fleet) -> list[str]:
@@ -50,6 +56,16 @@ def test_gateway_and_grace_are_told_too() -> None:
     assert told(Desired(fleet(a={}), 1), new) == [
         "gateway: changed, no engine restarts (allowed_hosts, port 8000 → 8123)",
         "grace: changed without a restart (30 → 5)",
+    ]
+
+
+def test_an_arena_is_told_but_not_where_its_votes_go() -> None:
+    without, with_one = fleet(a={}), fleet(arena={}, a={})
+    assert told(Desired(without, 1), with_one) == ["arena: new"]
+    assert told(Desired(with_one, 1), without) == ["arena: removed"]
+    other = fleet(arena={"votes_per_minute": 5, "database": "postgresql://u:secret@h/d"}, a={})
+    assert told(Desired(with_one, 1), other) == [
+        "arena: changed, no engine restarts (database, votes_per_minute 20 → 5)"
     ]
 
 

@@ -1,0 +1,1 @@
+"""Battles of two models whose names are not told, votes, ratings, and their store."""

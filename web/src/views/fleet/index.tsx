@@ -1,0 +1,94 @@
+// The fleet as it is now. Without the admin key: deployments and their lines; with it all, and changes.
+import type { JSX } from "preact";
+import { useEffect } from "preact/hooks";
+import { models } from "../../api/models";
+import { keys, wanted } from "../../state/keys";
+import { Button } from "../../ui/button";
+import { w } from "../../words";
+import { DeploymentCard } from "./deployment";
+import { bytes, Charts, MemoryBar } from "./figures";
+import { Happened } from "./happened";
+import { Pull } from "./pull";
+import { fault, lookAtFleet, machines, report, watchFleet } from "./watching";
+
+export default function Fleet(): JSX.Element {
+  const t = w.value;
+  useEffect(() => watchFleet(), []);
+  useEffect(() => lookAtFleet(), [keys.value.admin]);
+  const seen = report.value;
+  return (
+    <div class="page">
+      <h1>{seen ? t.fleetOf(seen.name) : t.fleetTitle}</h1>
+      {fault.value && (
+        <p class="fault" role="alert">{fault.value.noController ? t.noController : `${t.fleetGone} ${fault.value.text}`}</p>
+      )}
+      {seen ? (
+        <>
+          <Machines />
+          {seen.deployments.map((each) => <DeploymentCard key={each.name} deployment={each} />)}
+          <Pull />
+          <Happened />
+        </>
+      ) : (
+        <Outside />
+      )}
+    </div>
+  );
+}
+
+function Machines(): JSX.Element {
+  const t = w.value;
+  const own = (name: string) =>
+    (report.value?.deployments ?? [])
+      .flatMap((each) => each.replicas)
+      .filter((replica) => replica.node === name)
+      .reduce((all, replica) => all + (replica.memory_bytes ?? 0), 0);
+  return (
+    <>
+      {machines.value.map((machine) => (
+        <section key={machine.name} class="card deployment" aria-label={machine.name}>
+          <h2>{machine.name}</h2>
+          <p class="note">
+            {t.memory}: {bytes(machine.available_bytes)} {t.freeMemory} / {bytes(machine.memory_bytes)}
+          </p>
+          <MemoryBar
+            long
+            label={t.memory}
+            own={own(machine.name)}
+            others={machine.memory_bytes - machine.available_bytes - own(machine.name)}
+            whole={machine.memory_bytes}
+          />
+          {machine.devices.map((device) => (
+            <div key={device.label}>
+              <p class="note">{device.label} {device.name}: {bytes(device.used_bytes)} / {bytes(device.memory_bytes)}</p>
+              <MemoryBar long label={device.label} own={device.used_bytes} whole={device.memory_bytes} />
+            </div>
+          ))}
+        </section>
+      ))}
+    </>
+  );
+}
+
+/** What a client key shows. */
+function Outside(): JSX.Element {
+  const t = w.value;
+  return (
+    <>
+      <div class="card deployment row between">
+        <span>{t.adminWanted}</span>
+        <Button label={t.giveAdminKey} icon="key" kind="main" onClick={() => (wanted.value = "admin")}>{t.giveAdminKey}</Button>
+      </div>
+      {(models.value ?? []).map((each) => (
+        <section key={each.name} class="card deployment" aria-label={each.name}>
+          <div class="row">
+            <h2>{each.name}</h2>
+            <span class={`badge ${each.state}`}>{t.states[each.state]}</span>
+            <span class="note">{t.readyOf(each.ready, each.wanted)}</span>
+          </div>
+          <Charts name={each.name} admin={false} />
+        </section>
+      ))}
+    </>
+  );
+}
