@@ -14,7 +14,8 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from argosy.app import GatewaySecrets, GatewaySettings, compose_gateway
+from argosy.app.composition import compose_gateway
+from argosy.app.settings import GatewaySecrets, GatewaySettings
 from argosy.config.environment import Environment
 from argosy.engines.echo import Options
 from argosy.engines.echo_server import Echo

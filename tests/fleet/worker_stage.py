@@ -26,7 +26,7 @@ from argosy.state import FleetFolder, read_json, write_json
 
 REPLICA = "fake.0"
 _RUN = (
-    "import os, sys; from pathlib import Path; from argosy.app import run_worker; "
+    "import os, sys; from pathlib import Path; from argosy.app.worker import run_worker; "
     "from argosy.config.environment import Environment; "
     "sys.exit(run_worker(Path(sys.argv[1]), Environment.read(os.environ)))"
 )

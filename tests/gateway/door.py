@@ -14,7 +14,8 @@ import msgspec
 import uvicorn
 from uvicorn.server import ServerState
 
-from argosy.app import ArenaSettings, GatewaySecrets, GatewaySettings, compose_gateway
+from argosy.app.composition import compose_gateway
+from argosy.app.settings import ArenaSettings, GatewaySecrets, GatewaySettings
 from argosy.config.client_keys import ClientKey, numbered
 from argosy.gateway.call import Call, Visit
 from argosy.gateway.keys import ClientKeys

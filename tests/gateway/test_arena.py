@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from door import ADMIN, MESSAGES, Door, error_of, record
 
-from argosy.app import ArenaSettings
+from argosy.app.settings import ArenaSettings
 from argosy.config.client_keys import ClientKey, digest
 from argosy.config.schema import Arena
 from argosy.wire.client import Answer

@@ -10,7 +10,7 @@ import typer
 
 def controller(folder: Annotated[Path, typer.Option(help="The fleet's state folder.")]) -> None:
     """Keep a fleet as it is wanted."""
-    from argosy.app import run_controller
+    from argosy.app.controller import run_controller
     from argosy.cli.fleets import read_environment
     from argosy.state import FleetFolder
 

@@ -17,7 +17,7 @@ def fastchat(
     """Take old FastChat workers in and offer them to the fleet's gateway."""
     from pydantic import ValidationError
 
-    from argosy.app import run_fastchat
+    from argosy.app.fastchat import run_fastchat
     from argosy.cli.fleets import read_environment
     from argosy.config.schema import FastChat
     from argosy.errors import InputError

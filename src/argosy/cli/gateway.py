@@ -34,7 +34,7 @@ def gateway(
     ] = None,
 ) -> None:
     """Serve a gateway without a fleet; workers join it with `argosy worker --join`."""
-    from argosy.app import run_fleet_gateway
+    from argosy.app.gateway import run_fleet_gateway
     from argosy.cli.fleets import read_environment
     from argosy.state import FleetFolder
 
@@ -78,7 +78,8 @@ def _serve(wanted: Fleet, environment: Environment) -> int:
     import time
     from dataclasses import replace
 
-    from argosy.app import gateway_settings, make_client_key, run_gateway
+    from argosy.app.gateway import run_gateway
+    from argosy.app.settings import gateway_settings, make_client_key
     from argosy.cli.fleets import fleet_folder
     from argosy.errors import InputError
     from argosy.fleet.observer import runs

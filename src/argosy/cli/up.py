@@ -95,7 +95,7 @@ def _prepare(folder: FleetFolder, wanted: Fleet, environment: Environment) -> No
     """Whatever can be known to go wrong is found here, before anything starts; and what changes is said."""
     import asyncio
 
-    from argosy.app import make_client_key
+    from argosy.app.settings import make_client_key
     from argosy.cli.plan_text import short_plan_text
     from argosy.fleet.address import port_of
     from argosy.fleet.difference import difference_text

@@ -55,7 +55,7 @@ def worker(
     spec: Annotated[Path | None, typer.Option(hidden=True, help="What a controller starts us with.")] = None,
 ) -> None:
     """Serve one replica and join it to gateways; Ctrl-C lets running requests finish, then stops it."""
-    from argosy.app import run_worker
+    from argosy.app.worker import run_worker
     from argosy.cli.fleets import read_environment
     from argosy.config.gpus import indices_of
     from argosy.errors import InputError
@@ -101,7 +101,7 @@ def _run(
     import shutil
     import time
 
-    from argosy.app import run_worker
+    from argosy.app.worker import run_worker
     from argosy.cli.fleets import fleet_folder
     from argosy.config.load import deployment_record
     from argosy.config.schema import Fleet

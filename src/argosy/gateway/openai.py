@@ -1,6 +1,6 @@
 """What is asked of models: reads and checks a request once, finds its deployment, hands it to the relay, ends it once.
 
-The path of every request, so without ASGI between it and the wire; what is asked seldom (models) is in app.py.
+The path of every request, so without ASGI between it and the wire; what is asked seldom (models) is in gateway/app.py.
 """
 
 from __future__ import annotations

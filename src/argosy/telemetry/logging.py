@@ -111,7 +111,7 @@ def configure(
     stream: TextIO | None = None,
     log_format: LogFormat = "text",
 ) -> None:
-    """Sends every log line of this process to `stream` (default: stdout) and a file `also`. Called once, by app.py."""
+    """Sends every log line of this process to `stream` (default: stdout) and a file `also`. Called once, by app/"""
     handlers: list[logging.Handler] = [logging.StreamHandler(stream or sys.stdout)]
     if also is not None:
         handlers.append(logging.FileHandler(also, mode="a", encoding="utf-8"))  # appends, also after a rotation

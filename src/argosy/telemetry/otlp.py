@@ -1,7 +1,7 @@
 """OpenTelemetry's SDK: where spans and metrics leave this process, by OTLP over HTTP, in threads of the SDK's own.
 
 Where to, how often and how much is the SDK's affair, which reads its own environment variables (OTEL_EXPORTER_OTLP_…,
-OTEL_TRACES_SAMPLER, …). Imported by app.py alone, and only where it is switched on: the SDK is an extra.
+OTEL_TRACES_SAMPLER, …). Imported by app/ alone, and only where it is switched on: the SDK is an extra.
 """
 
 from __future__ import annotations
