@@ -167,7 +167,7 @@ def test_with_the_admin_key_replicas_are_scaled_drained_read_and_started(visit: 
     page.get_by_role("row", name="slow.0").get_by_role("button", name="Log").click()
     card.get_by_role("button", name="Stop").click()
     card.get_by_text("stopped").first.wait_for()
-    card.get_by_role("button", name="Start").first.click()
+    card.get_by_role("button", name="Start", exact=True).first.click()
     card.get_by_text(re.compile(r"(\d) of \1 ready")).wait_for()
     page.get_by_label("Source").fill("https://127.0.0.1:9/model.gguf")
     page.get_by_role("button", name="Pull").click()
