@@ -74,7 +74,9 @@ async def every_route() -> set[tuple[str, str]]:
     nobody = cast(Controller, None)
     apps = [
         Starlette(routes=gateway.routes),
-        controller_app(nobody, name="", admin_key="", environment=Environment.read({}), pull=cast(Pull, None)),
+        controller_app(
+            nobody, name="", admin_key="", environment=Environment.read({}), pull=cast(Pull, None), machines=list
+        ),
         Echo("", None, Options()).app(),
     ]
     found = set().union(*map(walked, apps))

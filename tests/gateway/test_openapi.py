@@ -58,6 +58,7 @@ def test_what_is_passed_on_is_what_the_controller_has() -> None:
         admin_key="",
         environment=Environment.read({}),
         pull=cast(Pull, None),
+        machines=list,
     )
     assert isinstance(app, Starlette)
     own = {"GET /argosy/v1/fleet", "PUT /argosy/v1/fleet"}  # in the gateway's own list

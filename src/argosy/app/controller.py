@@ -41,15 +41,17 @@ async def _control(folder: FleetFolder, environment: Environment, owner: Process
     from argosy.config.needs import Needs  # noqa: PLC0415
     from argosy.devices.inventory import Machine  # noqa: PLC0415
     from argosy.fleet.api import FleetListener, controller_app  # noqa: PLC0415
+    from argosy.fleet.claims import claims  # noqa: PLC0415
     from argosy.fleet.companion import Companion  # noqa: PLC0415
     from argosy.fleet.controller import Controller  # noqa: PLC0415
     from argosy.fleet.gateway_process import GatewayProcess  # noqa: PLC0415
     from argosy.fleet.local import LocalLauncher  # noqa: PLC0415
-    from argosy.fleet.observer import fleet_of, runs  # noqa: PLC0415
+    from argosy.fleet.machines import machine_report  # noqa: PLC0415
+    from argosy.fleet.observer import fleet_of  # noqa: PLC0415
     from argosy.models.pulling import pull  # noqa: PLC0415
     from argosy.processes.identity import ProcessIdentity  # noqa: PLC0415
     from argosy.protocol.admin import ProcessReport  # noqa: PLC0415
-    from argosy.state import DesiredState, ProcessRecord, read_json, write_json  # noqa: PLC0415
+    from argosy.state import DesiredState, Home, ProcessRecord, read_json, write_json  # noqa: PLC0415
     from argosy.telemetry.rotation import RotatingLog  # noqa: PLC0415
     from argosy.wire.client import Client  # noqa: PLC0415
     from argosy.wire.tls import fleet_pins  # noqa: PLC0415
@@ -58,25 +60,21 @@ async def _control(folder: FleetFolder, environment: Environment, owner: Process
     desired = read_json(folder.request, DesiredState) or before
     if desired is None:
         raise InputError(f"nothing is wanted of fleet {folder.name}: `argosy up` says what")
-    if not runs(folder):  # else what runs would not know them
-        for name, given in (("admin_key", environment.admin_key), ("join_token", environment.join_token)):
-            if given is not None:
-                folder.set_secret(name, given)
-    admin_key = folder.make_secret("admin_key")
-    folder.make_secret("join_token")
+    admin_key = _own_secrets(folder, environment)
     # The folder's secrets are the fleet's; a variable of this shell may be of another one.
     variables = {
         name: value
         for name, value in environment.variables.items()
         if name not in ("ARGOSY_ADMIN_KEY", "ARGOSY_JOIN_TOKEN")
     }
+    machine = Machine.of(environment.devices, environment.variables)
     client = Client(pins=fleet_pins(folder))
     listener = FleetListener()
     changed = asyncio.Event()
     identity = ProcessIdentity.own()
     controller = Controller(
         folder,
-        launcher=LocalLauncher(folder, env=variables, machine=Machine.of(environment.devices, environment.variables)),
+        launcher=LocalLauncher(folder, env=variables, machine=machine),
         needs=Needs(environment.cache, folder.footprints).of_fleet,
         gateway=GatewayProcess(folder, client=client, admin_key=admin_key, changed=changed.set, env=variables),
         companion=Companion(folder, env=variables),
@@ -97,6 +95,7 @@ async def _control(folder: FleetFolder, environment: Environment, owner: Process
         name=folder.name,
         admin_key=admin_key,
         environment=environment,
+        machines=lambda: [machine_report(machine.look(), claims(Home(environment.home).fleets()))],
         pull=partial(pull, cache=environment.cache, variables=environment.variables, order=environment.sources),
     )
     try:
@@ -114,6 +113,18 @@ async def _control(folder: FleetFolder, environment: Environment, owner: Process
         await client.close()
         folder.controller.unlink(missing_ok=True)
     return 0
+
+
+def _own_secrets(folder: FleetFolder, environment: Environment) -> str:
+    """The fleet's own, made or taken from this shell where nothing runs that has others; the admin key."""
+    from argosy.fleet.observer import runs  # noqa: PLC0415
+
+    if not runs(folder):
+        for name, given in (("admin_key", environment.admin_key), ("join_token", environment.join_token)):
+            if given is not None:
+                folder.set_secret(name, given)
+    folder.make_secret("join_token")
+    return folder.make_secret("admin_key")
 
 
 async def _end_with(owner: ProcessIdentity, controller: Controller) -> None:

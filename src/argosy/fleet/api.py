@@ -5,6 +5,7 @@ Every route wants the admin key. Owns the translation between HTTP and the contr
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hmac
 import re
@@ -26,7 +27,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from argosy.config.load import Environment, check_fleet
 from argosy.errors import ArgosyError, BadRequestError, InputError, NotFoundError, RequestError, UnauthorizedError
 from argosy.fleet.controller import Controller
-from argosy.fleet.machines import this_machine
 from argosy.protocol.admin import Event, FleetReport, FleetRequest, MachineReport, PullEvent
 
 _LARGEST_BODY = 4 * 1024 * 1024
@@ -34,12 +34,14 @@ T = TypeVar("T")
 
 
 Pull = Callable[[str], AsyncIterator[PullEvent]]
+Machines = Callable[[], list[MachineReport]]
 
 
 def controller_app(
-    controller: Controller, *, name: str, admin_key: str, environment: Environment, pull: Pull
+    controller: Controller, *, name: str, admin_key: str, environment: Environment, pull: Pull, machines: Machines
 ) -> ASGIApp:
-    """`name`: the fleet's. `pull` fetches a source; it raises for one that is none before its first event."""
+    """`name`: the fleet's. `pull` fetches a source; it raises for one that is none before its first event. `machines`
+    looks at all that the fleet runs on, which may take a moment."""
 
     async def report(_: Request) -> Response:
         return _json(controller.report())
@@ -72,8 +74,8 @@ def controller_app(
         controller.down(now=request.query_params.get("now") == "1")
         return _json({})
 
-    async def machines(_: Request) -> Response:
-        return _json([this_machine()])
+    async def seen(_: Request) -> Response:
+        return _json(await asyncio.to_thread(machines))
 
     async def pulled(request: Request) -> Response:
         events = pull(request.query_params.get("source", ""))
@@ -87,7 +89,7 @@ def controller_app(
         Route("/argosy/v1/fleet", report, methods=["GET"]),
         Route("/argosy/v1/fleet", apply, methods=["PUT"]),
         Route("/argosy/v1/fleet/events", events, methods=["GET"]),
-        Route("/argosy/v1/fleet/machines", machines, methods=["GET"]),
+        Route("/argosy/v1/fleet/machines", seen, methods=["GET"]),
         Route("/argosy/v1/fleet/pull", pulled, methods=["POST"]),
         Route("/argosy/v1/fleet/stop/{name:path}", stop, methods=["POST"]),
         Route("/argosy/v1/fleet/start/{name:path}", start, methods=["POST"]),

@@ -134,7 +134,8 @@ class DeviceReport(msgspec.Struct, frozen=True, kw_only=True):
     label: str
     name: str
     memory_bytes: int
-    used_bytes: int  # by everybody
+    used_bytes: int  # by everybody, now
+    given_bytes: int = 0  # planned for replicas, whether they have taken it yet or not
 
 
 class MachineReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,6 +144,7 @@ class MachineReport(msgspec.Struct, frozen=True, kw_only=True):
     name: str  # the node of its replicas
     memory_bytes: int
     available_bytes: int
+    simulated: bool = False  # a file tells of it
     devices: list[DeviceReport] = []
 
 

@@ -36,7 +36,8 @@ export interface MachineReport {
   readonly name: string;
   readonly memory_bytes: number;
   readonly available_bytes: number;
-  readonly devices: readonly { readonly label: string; readonly name: string; readonly memory_bytes: number; readonly used_bytes: number }[];
+  readonly simulated: boolean;
+  readonly devices: readonly { readonly label: string; readonly name: string; readonly memory_bytes: number; readonly used_bytes: number; readonly given_bytes: number }[];
 }
 
 export interface FleetEvent {

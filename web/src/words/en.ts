@@ -158,6 +158,8 @@ export const en = {
   devices: "Devices",
   memory: "Memory",
   freeMemory: "free",
+  givenOut: "given out",
+  simulated: "simulated",
   restarts: "Restarts",
   inFlight: "In flight",
   queue: "Queue",

@@ -160,6 +160,8 @@ export const zh: Words = {
   devices: "设备",
   memory: "内存",
   freeMemory: "空闲",
+  givenOut: "已分配",
+  simulated: "模拟",
   restarts: "重启次数",
   inFlight: "处理中",
   queue: "排队",

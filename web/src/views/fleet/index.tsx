@@ -60,8 +60,16 @@ function Machines(): JSX.Element {
           />
           {machine.devices.map((device) => (
             <div key={device.label}>
-              <p class="note">{device.label} {device.name}: {bytes(device.used_bytes)} / {bytes(device.memory_bytes)}</p>
-              <MemoryBar long label={device.label} own={device.used_bytes} whole={device.memory_bytes} />
+              <p class="note">
+                {device.label} {device.name}{machine.simulated ? ` (${t.simulated})` : ""}: {bytes(device.given_bytes)} {t.givenOut} / {bytes(device.memory_bytes)}
+              </p>
+              <MemoryBar
+                long
+                label={device.label}
+                own={device.given_bytes}
+                others={Math.max(0, device.used_bytes - device.given_bytes)}
+                whole={device.memory_bytes}
+              />
             </div>
           ))}
         </section>
