@@ -17,6 +17,7 @@ from test_command import ECHO
 from argosy.engines.base import EngineContext, Launch
 from argosy.engines.command import Command
 from argosy.engines.echo_server import listen
+from argosy.config.environment import Environment
 from argosy.errors import EngineError
 from argosy.wire.client import Client
 from argosy.worker.incarnation import Incarnation, Patience
@@ -116,4 +117,4 @@ async def test_argosys_own_secrets_are_not_in_an_engines_environment(tmp_path: P
     blueprint = blueprint_of({"command": [sys.executable, "-c", code]}, tmp_path, client)
     secrets = {"ARGOSY_JOIN_TOKEN": "a", "ARGOSY_API_KEY": "b", "ARGOSY_ADMIN_KEY": "c", "ARGOSY_CACHE": "d"}
     with pytest.raises(EngineError, match=r"Last lines: ARGOSY_CACHE \("):
-        await start(replace(blueprint, variables={**blueprint.variables, **secrets}))
+        await start(replace(blueprint, variables=Environment.read({**blueprint.variables, **secrets}).for_others()))
