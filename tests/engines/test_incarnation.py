@@ -14,10 +14,10 @@ import pytest
 from contract import KEY, blueprint_of, start
 from test_command import ECHO
 
+from argosy.config.environment import Environment
 from argosy.engines.base import EngineContext, Launch
 from argosy.engines.command import Command
 from argosy.engines.echo_server import listen
-from argosy.config.environment import Environment
 from argosy.errors import EngineError
 from argosy.wire.client import Client
 from argosy.worker.incarnation import Incarnation, Patience
