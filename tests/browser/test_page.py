@@ -111,8 +111,8 @@ def test_a_phone_shows_all_of_it(browser: Browser, fleet: Fleet, view: str) -> N
 
 def test_one_prompt_is_answered_side_by_side(visit: Visit) -> None:
     page = visit.go("#/compare")
-    page.get_by_label("Model 1").select_option("echo")
-    page.get_by_label("Model 2").select_option("slow")
+    page.get_by_role("combobox", name="Model 1").select_option("echo")
+    page.get_by_role("combobox", name="Model 2").select_option("slow")
     say(page, "one two three")
     for name in ("echo", "slow"):
         page.get_by_role("region", name=name, exact=True).locator(".figures").wait_for()

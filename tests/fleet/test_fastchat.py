@@ -114,7 +114,7 @@ def test_the_listener_comes_back_and_knows_its_workers(argosy: Argosy, listener:
 
         argosy.run("up", "-d", argosy.file(FLEET.replace('fastchat: {listen: "127.0.0.1:0"}\n', "")))
         until(lambda: _listener(argosy) is None, what="a file without it ends the listener")
-        assert argosy.ps()["fastchat"] is None
+        until(lambda: argosy.ps()["fastchat"] is None, what="and nobody tells of it")
 
 
 def test_strangers_are_refused_by_address_and_pages_by_their_origin(listener: str) -> None:
