@@ -132,7 +132,7 @@ def test_names_are_told_after_the_vote_and_the_leaderboard_follows(visit: Visit)
     before = page.inner_text("main")
     assert not any(name in before for name in ("smollm2", "echo", "slow"))
     page.get_by_role("button", name="A is better").click()
-    page.get_by_text("Model A: ").wait_for()
+    page.get_by_text("Thank you: your vote").filter(has_text="Model A: ").wait_for()
     page.get_by_role("link", name="Leaderboard").first.click()
     page.get_by_text("From 1 vote.").wait_for()
     assert page.get_by_text("preliminary").count() == 2
