@@ -5,23 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from argosy.config.recipe import EnvironmentRecipe
 from argosy.config.schema import Deployment
 from argosy.engines import gguf, safetensors
 from argosy.engines.base import Capabilities, EngineContext, Launch
 from argosy.engines.memory import MemoryNeed
+from argosy.engines.options import EngineOptions
 from argosy.protocol.traits import EngineTraits
 
 _TRAITS = EngineTraits(engine="command", loose_ends=True)
 _SLOTS = 8  # of a program that we know nothing of, where `concurrency` does not say
 
 
-class Options(BaseModel):
+class Options(EngineOptions):
     """The engine command takes no options: everything stands in `command`, `env` and `ready`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Command:

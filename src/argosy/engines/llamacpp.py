@@ -12,24 +12,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from argosy.config.recipe import EnvironmentRecipe
 from argosy.config.schema import Deployment
 from argosy.engines import gguf, machine
 from argosy.engines.base import KEY_VARIABLE, Capabilities, EngineContext, Launch, run_in
 from argosy.engines.memory import MemoryNeed
+from argosy.engines.options import EngineOptions, Threads
 from argosy.errors import EngineError
-from argosy.protocol.endpoints import (
-    CHAT,
-    COMPLETIONS,
-    COUNT_TOKENS,
-    DETOKENIZE,
-    EMBEDDINGS,
-    MESSAGES,
-    RESPONSES,
-    TOKENIZE,
-)
+from argosy.protocol.endpoints import EMBEDDING, GENERATING
 from argosy.protocol.traits import EngineTraits
 
 # Whether a client has left it asks when it has something to say to it, or in a second without any result, also of other
@@ -49,13 +41,10 @@ _TRAITS = EngineTraits(
         *("tool_choice: forced", "text.format", "output_config.format"),
         *("background", "conversation", "prompt", "mcp_servers"),
     ),
-    sees=False,
     # It takes any number, but all of its slots are then taken until the last is done.
     most_inputs=32,
     too_long="is too large to process",
 )
-_GENERATES = (CHAT, COMPLETIONS, RESPONSES, MESSAGES, COUNT_TOKENS, TOKENIZE, DETOKENIZE)
-_EMBEDS = (EMBEDDINGS, TOKENIZE, DETOKENIZE)
 
 # A request whose client has left ends between two steps, and others' tokens wait for a step's end: llama.cpp's 2048
 # take a CPU many seconds. Reading is no slower in small steps (benchmarks/prefill.py).
@@ -72,10 +61,8 @@ def _check_extra(given: dict[str, bool | int | float | str]) -> dict[str, bool |
     return given
 
 
-class Options(BaseModel):
+class Options(EngineOptions):
     """Options of the engine llama.cpp."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     context: Annotated[int, Field(ge=64, le=1 << 22)] = Field(
         4096, description="tokens per request, prompt and answer together (at most what the model was trained for)"
@@ -83,9 +70,7 @@ class Options(BaseModel):
     slots: Annotated[int, Field(ge=1, le=256)] = Field(
         4, description="requests it works on at once; each takes a context's memory"
     )
-    threads: Annotated[int, Field(ge=1, le=1024)] | None = Field(
-        None, description="default: the machine's physical cores, shared between the deployment's replicas"
-    )
+    threads: Threads = None
     batch: Annotated[int, Field(ge=32, le=1 << 16)] | None = Field(
         None,
         description=f"tokens of prompts worked on in one step (default: {CPU_BATCH} on a CPU, on a GPU llama.cpp's); a "
@@ -176,10 +161,11 @@ class LlamaCpp:
         return "/health"
 
     def capabilities(self, deployment: Deployment) -> Capabilities:
-        paths = _EMBEDS if deployment.task == "embed" else _GENERATES
+        paths = EMBEDDING if deployment.task == "embed" else GENERATING
         options = _options(deployment)
         # It tells a context that is rounded up, but takes no embedding's input that is longer than was asked for.
-        return Capabilities(paths, options.slots, msgspec.structs.replace(_TRAITS, context=options.context))
+        traits = msgspec.structs.replace(_TRAITS, context=options.context, sees=options.projector is not None)
+        return Capabilities(paths, options.slots, traits)
 
     def memory(self, context: EngineContext) -> MemoryNeed | None:
         options = _options(context.deployment)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from argosy.config.recipe import EnvironmentRecipe
 from argosy.config.schema import Deployment, Name
@@ -13,24 +13,14 @@ from argosy.engines import machine
 from argosy.engines.arguments import check_extra, flags, weights_of
 from argosy.engines.base import Capabilities, EngineContext, Launch
 from argosy.engines.memory import MemoryNeed
+from argosy.engines.options import EngineOptions, Quantization, RequestTokens, TrustRemoteCode
 from argosy.engines.safetensors import memory_need
 from argosy.errors import EngineError
-from argosy.protocol.endpoints import (
-    CHAT,
-    COMPLETIONS,
-    COUNT_TOKENS,
-    DETOKENIZE,
-    EMBEDDINGS,
-    MESSAGES,
-    RESPONSES,
-    TOKENIZE,
-)
+from argosy.protocol.endpoints import EMBEDDING, GENERATING
 from argosy.protocol.traits import EngineTraits
 
 # Tried one by one with 0.32: each gets 200 and the answer that it would get without.
 _TRAITS = EngineTraits(engine="vllm", ignores=("functions", "audio", "web_search_options", "best_of"))
-_GENERATES = (CHAT, COMPLETIONS, RESPONSES, MESSAGES, COUNT_TOKENS, TOKENIZE, DETOKENIZE)
-_EMBEDS = (EMBEDDINGS, TOKENIZE, DETOKENIZE)
 _GPU_SLOTS, _CPU_SLOTS = 256, 16
 
 GPU_ENVIRONMENT = EnvironmentRecipe(requirements=("vllm==0.33.0",))
@@ -47,23 +37,17 @@ _OURS = (
 )
 
 
-class Options(BaseModel):
+class Options(EngineOptions):
     """Options of the engine vllm. Their names are vLLM's own."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    max_model_len: Annotated[int, Field(ge=16, le=1 << 24)] | None = Field(
-        None, description="tokens per request, prompt and answer together (default: the model's own length)"
-    )
+    max_model_len: RequestTokens = None
     max_num_seqs: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
         None, description=f"requests it works on at once (default: {_GPU_SLOTS}, on a CPU {_CPU_SLOTS})"
     )
     dtype: Annotated[str, Field(min_length=1)] | None = Field(
         None, description="bfloat16, float16, float32 (default: the weights' own)"
     )
-    quantization: Annotated[str, Field(min_length=1)] | None = Field(
-        None, description="fp8, awq, gptq … (default: what the weights say)"
-    )
+    quantization: Quantization = None
     pipeline_parallel_size: Annotated[int, Field(ge=1, le=1024)] = Field(
         1, description="stages that the layers are split over, each on GPUs of its own"
     )
@@ -85,9 +69,7 @@ class Options(BaseModel):
     max_lora_rank: Annotated[int, Field(ge=1, le=512)] | None = Field(
         None, description="of the adapters (default: vLLM's 16)"
     )
-    trust_remote_code: bool = Field(
-        default=False, description="run the code in the model's repository, whose revision must be a commit then"
-    )
+    trust_remote_code: TrustRemoteCode = False
     extra_args: Annotated[tuple[str, ...], AfterValidator(lambda given: check_extra(given, _OURS))] = Field(
         (), description="more of vLLM's arguments, as they are: [--seed, '1']"
     )
@@ -152,7 +134,7 @@ class Vllm:
         return "/health"
 
     def capabilities(self, deployment: Deployment) -> Capabilities:
-        paths = _EMBEDS if deployment.task == "embed" else _GENERATES
+        paths = EMBEDDING if deployment.task == "embed" else GENERATING
         slots = _slots(_options(deployment), on_gpu=deployment.device != "cpu" and machine.has_gpu())
         return Capabilities(paths, slots, _TRAITS, checks_names=True)
 

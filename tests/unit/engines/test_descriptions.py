@@ -86,6 +86,14 @@ def test_the_task_decides_what_llama_cpp_serves() -> None:
     assert embeds == {EMBEDDINGS, TOKENIZE, DETOKENIZE}
 
 
+def test_llama_cpp_takes_images_where_it_is_given_a_projector() -> None:
+    llama = catalog.engine("llama.cpp")
+    assert llama.capabilities(Deployment(source="m.gguf")).traits.sees is False
+    with_one = Deployment(source="m.gguf", options={"projector": "/models/mmproj.gguf"})
+    assert llama.capabilities(with_one).traits.sees is True
+    assert llama.companions(with_one) == {"projector": "/models/mmproj.gguf"}
+
+
 def test_a_program_of_yours_serves_what_the_fleet_file_says() -> None:
     command = catalog.engine("command")
     assert command.capabilities(Deployment(command=("x",))).paths == (CHAT, COMPLETIONS, EMBEDDINGS)
