@@ -88,7 +88,8 @@ def _ends(plan: FleetPlan) -> list[str]:
         )
         if replicas
     ]
-    return [*_refusals(plan), f"up would {'; '.join(told)}" if told else "up would change nothing"]
+    notes = [f"note: {each}" for each in plan.notes]
+    return [*_refusals(plan), *notes, f"up would {'; '.join(told)}" if told else "up would change nothing"]
 
 
 def _refusals(plan: FleetPlan) -> list[str]:

@@ -97,9 +97,9 @@ class Engine(Protocol):
 
     def capabilities(self, deployment: Deployment) -> Capabilities: ...
 
-    def memory(self, context: EngineContext) -> MemoryNeed | None:
-        """What a replica needs at least, or None where it cannot be known before the start. The same whether it will
-        lie in GPUs or in the machine's memory: that, the plan decides."""
+    def memory(self, context: EngineContext, *, on_gpu: bool) -> MemoryNeed | None:
+        """What a replica needs at least, or None where it cannot be known before the start. `on_gpu`: it is to lie in
+        GPUs if they have room, else in the machine's memory."""
         ...
 
     def uses_gpu(self, deployment: Deployment) -> bool:

@@ -53,7 +53,7 @@ class Command:
     def capabilities(self, deployment: Deployment) -> Capabilities:
         return Capabilities(deployment.paths, deployment.concurrency or _SLOTS, _TRAITS)
 
-    def memory(self, context: EngineContext) -> MemoryNeed | None:
+    def memory(self, context: EngineContext, *, on_gpu: bool) -> MemoryNeed | None:
         """Of weights whose format we can read; what else a program needs, only it knows."""
         if context.path is None:
             return None
@@ -69,7 +69,8 @@ class Command:
 
 def _weight_bytes(path: Path) -> int | None:
     if path.is_dir():
-        return safetensors.weight_bytes(path)
+        stored = safetensors.StoredWeights.of(path)
+        return stored.total_bytes if stored is not None else None
     return gguf.weight_bytes(path) if path.suffix == ".gguf" else None
 
 

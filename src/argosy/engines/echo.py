@@ -82,7 +82,7 @@ class Echo:
         paths = (EMBEDDINGS, TOKENIZE) if deployment.task == "embed" else (*COMMON, TOKENIZE)
         return Capabilities(paths, Options.model_validate(deployment.options).slots, _TRAITS)
 
-    def memory(self, context: EngineContext) -> MemoryNeed | None:
+    def memory(self, context: EngineContext, *, on_gpu: bool) -> MemoryNeed | None:
         return None
 
     def uses_gpu(self, deployment: Deployment) -> bool:

@@ -167,20 +167,25 @@ class LlamaCpp:
         traits = msgspec.structs.replace(_TRAITS, context=options.context, sees=options.projector is not None)
         return Capabilities(paths, options.slots, traits)
 
-    def memory(self, context: EngineContext) -> MemoryNeed | None:
+    def memory(self, context: EngineContext, *, on_gpu: bool) -> MemoryNeed | None:
         options = _options(context.deployment)
         if context.path is None:
             return None
         try:
-            header, weights = gguf.GgufHeader.read(context.path), gguf.weight_bytes(context.path)
+            header = gguf.GgufHeader.read(context.path)
+            weights = sum(map(gguf.weight_bytes, (context.path, *context.companions.values())))
+            cache = header.cache_bytes(1)
+            draft = context.companions.get("draft_model")
+            guesses = gguf.GgufHeader.read(draft).cache_bytes(1) if draft is not None else 0
         except (gguf.GgufError, OSError):
             return None  # launch says what is wrong with the file
         return MemoryNeed(
             weights=str(context.path.resolve()),
             weights_bytes=weights,
-            cache_bytes_per_token=header.cache_bytes(1),
+            cache_bytes_per_token=cache + guesses,
             context=options.context,
             slots=options.slots,
+            unknown="" if cache or not header.keeps else "the file's header does not tell its size",
         )
 
     def uses_gpu(self, deployment: Deployment) -> bool:

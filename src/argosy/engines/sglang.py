@@ -11,9 +11,9 @@ from argosy.config.recipe import EnvironmentRecipe
 from argosy.config.schema import Deployment
 from argosy.engines.arguments import check_extra, flags, weights_of
 from argosy.engines.base import KEY_VARIABLE, Capabilities, EngineContext, Launch
+from argosy.engines.folder import USUAL_CONTEXT, Loading, memory_need
 from argosy.engines.memory import MemoryNeed
 from argosy.engines.options import EngineOptions, Quantization, RequestTokens, TrustRemoteCode
-from argosy.engines.safetensors import memory_need
 from argosy.errors import EngineError
 from argosy.protocol.endpoints import CHAT, COMPLETIONS, EMBEDDINGS
 from argosy.protocol.traits import EngineTraits
@@ -82,8 +82,17 @@ class Sglang:
         paths = (EMBEDDINGS,) if deployment.task == "embed" else (CHAT, COMPLETIONS)
         return Capabilities(paths, _options(deployment).max_running_requests, _TRAITS)
 
-    def memory(self, context: EngineContext) -> MemoryNeed | None:
-        return memory_need(context.path, fills=True)
+    def memory(self, context: EngineContext, *, on_gpu: bool) -> MemoryNeed | None:
+        options = _options(context.deployment)
+        loading = Loading.of_server(
+            context.deployment,
+            context=options.context_length,
+            usual_context=USUAL_CONTEXT,  # it starts with less than a whole request's, and then refuses long ones
+            dtype=options.dtype,
+            quantisation=options.quantization,
+            extra_args=options.extra_args,
+        )
+        return memory_need(context.path, loading)
 
     def uses_gpu(self, deployment: Deployment) -> bool:
         return True

@@ -13,9 +13,9 @@ from argosy.config.schema import Deployment
 from argosy.engines import machine
 from argosy.engines.arguments import weights_of
 from argosy.engines.base import KEY_VARIABLE, Capabilities, EngineContext, Launch, run_in
+from argosy.engines.folder import USUAL_CONTEXT, Loading, memory_need
 from argosy.engines.memory import MemoryNeed
 from argosy.engines.options import EngineOptions, RequestTokens, Threads, TrustRemoteCode
-from argosy.engines.safetensors import memory_need
 from argosy.protocol.endpoints import CHAT, COMPLETIONS, EMBEDDINGS
 from argosy.protocol.traits import EngineTraits
 
@@ -104,8 +104,17 @@ class Transformers:
         paths = (EMBEDDINGS,) if deployment.task == "embed" else (CHAT, COMPLETIONS)
         return Capabilities(paths, 1, _TRAITS)  # one after the other; the gateway keeps the line
 
-    def memory(self, context: EngineContext) -> MemoryNeed | None:
-        return memory_need(context.path, fills=False)
+    def memory(self, context: EngineContext, *, on_gpu: bool) -> MemoryNeed | None:
+        options = _options(context.deployment)
+        loading = Loading(
+            context=options.context,
+            usual_context=USUAL_CONTEXT,  # its cache grows with what is asked
+            keeps=context.deployment.task != "embed",
+            dtype=options.dtype,
+            quantisation="given" if "quantization_config" in options.extra_args else None,
+            maps=True,
+        )
+        return memory_need(context.path, loading)
 
     def uses_gpu(self, deployment: Deployment) -> bool:
         return _options(deployment).device_map != "cpu"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, Field
@@ -12,9 +13,9 @@ from argosy.config.schema import Deployment, Name
 from argosy.engines import machine
 from argosy.engines.arguments import check_extra, flags, weights_of
 from argosy.engines.base import Capabilities, EngineContext, Launch
+from argosy.engines.folder import Loading, memory_need
 from argosy.engines.memory import MemoryNeed
 from argosy.engines.options import EngineOptions, Quantization, RequestTokens, TrustRemoteCode
-from argosy.engines.safetensors import memory_need
 from argosy.errors import EngineError
 from argosy.protocol.endpoints import EMBEDDING, GENERATING
 from argosy.protocol.traits import EngineTraits
@@ -138,8 +139,19 @@ class Vllm:
         slots = _slots(_options(deployment), on_gpu=deployment.device != "cpu" and machine.has_gpu())
         return Capabilities(paths, slots, _TRAITS, checks_names=True)
 
-    def memory(self, context: EngineContext) -> MemoryNeed | None:
-        return memory_need(context.path, fills=True)
+    def memory(self, context: EngineContext, *, on_gpu: bool) -> MemoryNeed | None:
+        options = _options(context.deployment)
+        loading = Loading.of_server(
+            context.deployment,
+            context=options.max_model_len,  # it does not start where not even one request of that length would fit
+            dtype=options.dtype,
+            quantisation=options.quantization,
+            extra_args=options.extra_args,
+        )
+        need = memory_need(context.path, loading)
+        if on_gpu or need is None or not loading.keeps:
+            return need
+        return replace(need, context=0, unknown="", pool_bytes=options.cpu_cache_gib << 30)
 
     def uses_gpu(self, deployment: Deployment) -> bool:
         return True

@@ -38,7 +38,7 @@ class Refusals:
         of = "GPU" if most == 1 else f"{most} GPUs"
         each = "" if most == 1 else " of each"
         return (
-            f"{wish.replica} needs {gib(size)} GiB{each} of {of}{self._parts(wish)}; left are "
+            f"{wish.replica} needs {gib(size)} GiB{each} of {of}{self._parts(wish, most)}; left are "
             f"{self._left(emptiest)}{self._fits(wish, emptiest[0], most)}"
         )
 
@@ -72,7 +72,7 @@ class Refusals:
                 free = [gpu for gpu in there.values() if size is not None and size <= gpu.left_bytes]
                 instead = f"; {_labels(free)} would hold it" if free and count == 1 else ""
                 return (
-                    f"{wish.replica} is pinned to {room.device.label} and needs {needs}{self._parts(wish)} of "
+                    f"{wish.replica} is pinned to {room.device.label} and needs {needs}{self._parts(wish, count)} of "
                     f"it; left are {self._left([room])}{instead or self._fits(wish, room, count)}"
                 )
         return f"{wish.replica}: no node has all of {', '.join(f'gpu{index}' for index in pins)}"
@@ -90,14 +90,10 @@ class Refusals:
         more = f", and less on {len(rooms) - _SHOWN} more" if len(rooms) > _SHOWN else ""
         return f"{', '.join(said)}{more}"
 
-    def _parts(self, wish: Wish) -> str:
+    def _parts(self, wish: Wish, gpus: int) -> str:
         if wish.fraction is not None:
             return f" (memory_fraction {wish.fraction:g})"
-        need = wish.memory
-        if need is None:
-            return ""
-        cache = f", cache {gib(need.cache_bytes)}" if need.cache_bytes else ""
-        return f" (weights {gib(need.weights_bytes)}{cache}, {gib(need.gpu_overhead_bytes)} for the engine itself)"
+        return "" if wish.memory is None else f" ({wish.memory.gpu_parts(gpus)})"
 
     def _fits(self, wish: Wish, room: GpuRoom, count: int) -> str:
         if wish.fraction is not None:

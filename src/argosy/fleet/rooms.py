@@ -66,7 +66,7 @@ class NodeRoom:
     def give(self, replica: str, deployment: str, need: MemoryNeed | None) -> None:
         """Of its own memory."""
         size = self.wants(need) if need is not None else 0
-        if need is not None:
+        if need is not None and need.weights:
             self._mapped.add(need.weights)
         self.holders[replica] = size
         self.taken_bytes += size

@@ -40,6 +40,7 @@ class PlannedReplica(msgspec.Struct, frozen=True, kw_only=True):
     devices: list[int] | None  # GPUs that it sees, by their indices; null: what its worker sees
     change: str  # start | keep | restart
     why: str
+    needs: str = ""  # of memory, in parts; "" where nobody knows
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +66,7 @@ class FleetPlan(msgspec.Struct, frozen=True, kw_only=True):
     replicas: list[PlannedReplica]
     refused: list[Refusal]
     changes: PlannedChanges
+    notes: list[str] = []  # what the plan could not reckon with
 
 
 class DeviceProcessReport(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,27 +5,7 @@ from typing import Any
 import pytest
 
 from argosy.engines.gguf import GgufError, GgufHeader, weight_bytes
-
-
-def string(text: str) -> bytes:
-    return struct.pack("<Q", len(text)) + text.encode()
-
-
-def field(key: str, value: Any) -> bytes:
-    if isinstance(value, str):
-        return string(key) + struct.pack("<I", 8) + string(value)
-    if isinstance(value, bool):
-        return string(key) + struct.pack("<I?", 7, value)
-    if isinstance(value, list):
-        return string(key) + struct.pack("<IIQ", 9, 4, len(value)) + struct.pack(f"<{len(value)}I", *value)
-    return string(key) + struct.pack("<II", 4, value)
-
-
-def gguf(path: Path, **fields: Any) -> Path:
-    parts = [field(key.replace("__", "."), value) for key, value in fields.items()]
-    path.write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 0, len(parts)) + b"".join(parts))
-    return path
-
+from weights import gguf
 
 LLAMA = {
     "general__architecture": "llama",
