@@ -28,6 +28,7 @@ class SimulatedDevice(Settings):
     uuid: str = ""
     memory: Bytes
     used: Bytes = 0
+    mig: bool = False
 
 
 class SimulatedMachine(Settings):
@@ -67,6 +68,7 @@ class Simulated:
                 memory_bytes=each.memory,
                 used_bytes=min(each.used, each.memory),
                 simulated=True,
+                mig=each.mig,
             )
             for each in sorted(machine.devices, key=lambda each: each.index)
         )

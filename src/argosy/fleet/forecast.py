@@ -54,16 +54,19 @@ def forecast(
             **{kind: [replica for replica, change in changes.items() if change == kind] for kind in _KINDS},
             stop=[replica for replica in alive if replica not in changes and replica not in placement.refused],
         ),
-        notes=_notes(placement, specs),
+        notes=_notes(nodes, placement, specs),
     )
 
 
 _KINDS = ("start", "keep", "restart")
 
 
-def _notes(placement: Placement, specs: Sequence[ReplicaSpec]) -> list[str]:
-    """One for each deployment of which something is not known."""
-    found: dict[str, str] = {}
+def _notes(nodes: Sequence[NodeInfo], placement: Placement, specs: Sequence[ReplicaSpec]) -> list[str]:
+    """One for each GPU, and for each deployment, that could not be reckoned with whole."""
+    split = [(node.name, each) for node in nodes for each in node.devices if each.mig]
+    found = {
+        f"{node} {each.index}": f"{each.label} of {node} is split by MIG and not planned with" for node, each in split
+    }
     for spec in specs:
         need = placement.places[spec.id].need
         if need is not None and need.unknown:

@@ -91,7 +91,8 @@ def open_rooms(
         for each in devices:
             ours[node, each.index] += each.budget_bytes
     return {
-        node.name: NodeRoom(node, [_room(node.name, each, budget, ours) for each in node.devices]) for node in nodes
+        node.name: NodeRoom(node, [_room(node.name, each, budget, ours) for each in node.devices if not each.mig])
+        for node in nodes
     }
 
 

@@ -76,6 +76,11 @@ class DeviceProcessReport(msgspec.Struct, frozen=True, kw_only=True):
     replica: str = ""  # whose engine it is; none: a stranger's
 
 
+class MigInstanceReport(msgspec.Struct, frozen=True, kw_only=True):
+    uuid: str
+    name: str
+
+
 class DeviceReport(msgspec.Struct, frozen=True, kw_only=True):
     index: int
     uuid: str
@@ -84,6 +89,8 @@ class DeviceReport(msgspec.Struct, frozen=True, kw_only=True):
     free_bytes: int
     replicas: list[Share] = []  # what they were given, which they need not have taken yet
     processes: list[DeviceProcessReport] = []
+    mig: bool = False  # it is split by MIG and not planned with; its parts:
+    instances: list[MigInstanceReport] = []
 
 
 class DevicesReport(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import msgspec
+
 from argosy.cli.plan_text import devices_text, plan_text, short_plan_text
 from argosy.protocol.plan import (
     DeviceProcessReport,
@@ -48,6 +50,11 @@ def test_a_plan_shows_bars_and_what_up_would_do() -> None:
         "",
         "up would start a.0; stop c.0",
     ]
+
+
+def test_what_the_plan_could_not_reckon_with_is_noted() -> None:
+    noted = msgspec.structs.replace(plan(), notes=["the cache of a is not counted: config.json has no head_dim"])
+    assert plan_text(noted).splitlines()[-2] == "note: the cache of a is not counted: config.json has no head_dim"
 
 
 def test_a_refusal_says_that_what_runs_stays() -> None:

@@ -25,6 +25,10 @@ def test_replicas_of_the_same_weights_share_them_and_have_a_cache_each() -> None
     assert "at least 14.0 GiB of memory (a 7.0, c 5.0, b 2.0) and this machine has 13.0 GiB" in said
 
 
+def test_replicas_that_make_a_copy_of_their_weights_need_each_their_own() -> None:
+    assert Budget.of([("a", need("", 4, 1), 3), ("b", need("", 2), 1)]).needs == {"a": 15 * GIB, "b": 2 * GIB}
+
+
 def test_what_has_no_replica_needs_nothing() -> None:
     assert Budget.of([("a", need("w", 4, 1), 0), ("b", need("w", 4, 1), 1)]).needs == {"b": 5 * GIB}
 

@@ -34,6 +34,11 @@ def test_a_model_that_keeps_less_is_not_overestimated(tmp_path: Path, smaller: d
     assert GgufHeader.read(gguf(tmp_path / "a.gguf", **{**LLAMA, **smaller})).cache_bytes(1024) == 0
 
 
+def test_an_encoder_keeps_nothing_where_others_may_keep_what_is_not_told(tmp_path: Path) -> None:
+    assert GgufHeader.read(gguf(tmp_path / "a.gguf", **LLAMA)).keeps
+    assert not GgufHeader.read(gguf(tmp_path / "a.gguf", **LLAMA, llama__attention__causal=False)).keeps
+
+
 def test_reading_stops_before_the_tokenizer(tmp_path: Path) -> None:
     path = gguf(tmp_path / "a.gguf", **LLAMA, tokenizer__ggml__model="gpt2")
     path.write_bytes(path.read_bytes()[:-4])  # broken there: nobody looks
