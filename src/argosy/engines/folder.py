@@ -80,7 +80,7 @@ def memory_need(path: Path | None, loading: Loading) -> MemoryNeed | None:
         weights=str(path.resolve()) if loading.maps and works_with == own else "",
         weights_bytes=weights,
         cache_bytes_per_token=cache.bytes_per_token if counted else 0,
-        context=context or 0,
+        context=context if context is not None and counted and cache.bytes_per_token else 0,
         slots=1,
         fills=loading.fills,
         unknown=unknown,

@@ -43,7 +43,7 @@ class Refusals:
         each = "" if most == 1 else " of each"
         return (
             f"{wish.replica} needs {gib(size)} GiB{each} of {of}{self._parts(wish, most)}; left are "
-            f"{self._left(emptiest)}{self._fits(wish, emptiest[0], most)}"
+            f"{self._left(emptiest)}{self._fits(wish, self._emptiest(counts))}"
         )
 
     def memory(self, wish: Wish) -> str:
@@ -77,14 +77,23 @@ class Refusals:
                 needs = "a GPU of its own, its size not being known," if size is None else f"{gib(size)} GiB"
                 free = [gpu for gpu in there.values() if size is not None and size <= gpu.left_bytes]
                 instead = f"; {_labels([each.device for each in free])} would hold it" if free and count == 1 else ""
+                fits = instead or self._fits(wish, [[there[index] for index in pins]])
                 return (
                     f"{wish.replica} is pinned to {room.device.label} and needs {needs}{self._parts(wish, count)} of "
-                    f"it; left are {self._left([room])}{instead or self._fits(wish, room, count)}"
+                    f"it; left are {self._left([room])}{fits}"
                 )
         return f"{wish.replica}: no node has all of {', '.join(f'gpu{index}' for index in pins)}"
 
     def _split(self) -> list[Device]:
         return [device for node in self.rooms for device in node.info.devices if device.mig]
+
+    def _emptiest(self, counts: Sequence[int]) -> list[list[GpuRoom]]:
+        """Of each node, for each number of GPUs that it has."""
+        found = []
+        for node in self.rooms:
+            ranked = sorted(node.gpus, key=lambda gpu: -gpu.left_bytes)
+            found += [ranked[:count] for count in counts if count <= len(ranked)]
+        return found
 
     def _left(self, rooms: Sequence[GpuRoom]) -> str:
         said = []
@@ -104,14 +113,15 @@ class Refusals:
             return f" (memory_fraction {wish.fraction:g})"
         return "" if wish.memory is None else f" ({wish.memory.gpu_parts(gpus)})"
 
-    def _fits(self, wish: Wish, room: GpuRoom, count: int) -> str:
+    def _fits(self, wish: Wish, groups: Sequence[Sequence[GpuRoom]]) -> str:
+        """`groups`: GPUs that it could have together; it takes as much of each as of the one with the least left."""
         if wish.fraction is not None:
-            fits = max(0.0, room.left_bytes / room.device.memory_bytes)
+            fits = max(min(room.left_bytes / room.device.memory_bytes for room in group) for group in groups)
             return f"; would fit: memory_fraction {int(fits * 100) / 100:g}" if fits >= 0.01 else ""
-        if wish.memory is None:
+        if (need := wish.memory) is None:
             return ""
-        left = max(0, room.left_bytes - wish.memory.gpu_overhead_bytes) * count
-        return f"; {wish.memory.what_fits(left)}"
+        lefts = [len(group) * (min(room.left_bytes for room in group) - need.gpu_overhead_bytes) for group in groups]
+        return f"; {need.what_fits(max(0, *lefts))}"
 
 
 def _labels(devices: Sequence[Device]) -> str:

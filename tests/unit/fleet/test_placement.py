@@ -192,6 +192,18 @@ def test_an_impossible_wish_is_refused_with_the_reason_and_what_would_fit(wish: 
     assert Run(fleet(a=wish), {"a": needs(500)}).why_not("a.0") == sentence
 
 
+def test_what_would_fit_is_what_the_fullest_of_its_gpus_leaves() -> None:
+    known = {"a": needs(120), "b": needs(500)}
+    found = Run(fleet(a={"gpus": [0, 1]}, b={"gpus": "auto"}), known)
+    assert found.why_not("b.0").endswith("weights of at most 160.0 GiB would fit"), (
+        "two empty ones hold more than all four"
+    )
+    pinned = Run(fleet(a={"gpus": [0, 1]}, b={"gpus": [1, 2]}), known)
+    assert pinned.why_not("b.0").endswith("weights of at most 40.0 GiB would fit")
+    said = fleet(a={"gpus": [0, 1]}, b={"gpus": [2, 1], "memory_fraction": 0.9})
+    assert Run(said, known).why_not("b.0").endswith("would fit: memory_fraction 0.25")
+
+
 def test_who_wants_a_gpu_hears_why_none_is_seen() -> None:
     found = Run(fleet(a={"device": "gpu"}), nodes=[node(gpus=0)])
     assert found.why_not("a.0") == "a.0 wants a GPU: there is none; `device: cpu` serves it without one"
