@@ -5,6 +5,7 @@ memory: 512GiB
 devices:
   - {index: 0, name: A100, uuid: GPU-0, memory: 80GiB}
   - {index: 1, name: A100, uuid: GPU-1, memory: 80GiB, used: 20GiB}   # by others
+  - {index: 2, name: A100, uuid: GPU-2, memory: 80GiB, mig: true}      # split
 """
 
 from __future__ import annotations

@@ -78,6 +78,7 @@ class Engine(Protocol):
     takes_chat_template: bool
     tells_port: bool  # it picks a free port and writes its address file; else the worker chooses a port for it
     tested_with: str  # which versions it was tested with, for people
+    untested: bool  # nobody has run it on the hardware that it needs: said wherever somebody chooses it
 
     def environment(self, deployment: Deployment, *, on_gpu: bool) -> EnvironmentRecipe | None:
         """What it runs in where the fleet file says nothing; None: Argosy's own Python."""

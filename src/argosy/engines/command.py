@@ -29,6 +29,7 @@ class Command:
     takes_chat_template = True
     tells_port = False
     tested_with = "any server that speaks the OpenAI wire"
+    untested = False
 
     def environment(self, deployment: Deployment, *, on_gpu: bool) -> EnvironmentRecipe | None:
         return None

@@ -61,6 +61,7 @@ class Echo:
     takes_chat_template = False
     tells_port = True
     tested_with = "ours"
+    untested = False
 
     def environment(self, deployment: Deployment, *, on_gpu: bool) -> EnvironmentRecipe | None:
         return None

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from argosy.config.schema import Deployment
 from argosy.engines.memory import MemoryNeed
-from argosy.engines.model_config import FLOAT_BYTES, ModelConfig
+from argosy.engines.model_config import FLOAT_BYTES, CacheSize, ModelConfig
 from argosy.engines.safetensors import SafetensorsError, StoredWeights
 
 _PICKLED = "pytorch_model*.bin"
@@ -73,18 +73,25 @@ def memory_need(path: Path | None, loading: Loading) -> MemoryNeed | None:
     works_with = FLOAT_BYTES.get(loading.dtype or "", min(own, loading.most_float_bytes) or 2)
     loaded = _loaded(config, loading, works_with)
     weights = stored.loaded_bytes(loaded) if stored is not None else int(pickled * min(1, loaded / own))
-    cache, context = config.cache(loading.cache_element_bytes or works_with), _context(config, loading)
-    counted = loading.keeps and context is not None
-    unknown = "" if not loading.keeps else cache.unknown or ("" if counted else "config.json says no longest request")
+    cache, context = _cache(config, loading, works_with), _context(config, loading)
     return MemoryNeed(
         weights=str(path.resolve()) if loading.maps and works_with == own else "",
         weights_bytes=weights,
-        cache_bytes_per_token=cache.bytes_per_token if counted else 0,
-        context=context if context is not None and counted and cache.bytes_per_token else 0,
+        cache_bytes_per_token=cache.bytes_per_token,
+        context=(context or 0) if cache.bytes_per_token else 0,
         slots=1,
         fills=loading.fills,
-        unknown=unknown,
+        unknown=cache.unknown,
     )
+
+
+def _cache(config: ModelConfig, loading: Loading, works_with: int) -> CacheSize:
+    if not loading.keeps:
+        return CacheSize()
+    cache = config.cache(loading.cache_element_bytes or works_with)
+    if _context(config, loading) is None and not cache.unknown:
+        return CacheSize(unknown="config.json does not say how long a request may be")
+    return cache
 
 
 def _cache_element_bytes(extra_args: Sequence[str], dtype: str | None) -> int:

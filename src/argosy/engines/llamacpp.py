@@ -107,6 +107,7 @@ class LlamaCpp:
     takes_chat_template = True
     tells_port = True
     tested_with = "xllamacpp 2026.10, on CPUs"
+    untested = False
 
     def environment(self, deployment: Deployment, *, on_gpu: bool) -> EnvironmentRecipe | None:
         return None

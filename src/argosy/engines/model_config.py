@@ -57,7 +57,7 @@ class ModelConfig:
 
     @property
     def quantised(self) -> bool:
-        return "quantization_config" in self.fields
+        return bool(self.fields.get("quantization_config"))
 
     @property
     def float_bytes(self) -> int | None:

@@ -13,12 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _LONGEST_HEADER = 100 * 1000 * 1000  # the format's own limit
-_FLOATS = {
-    "F64": 8,
-    "F32": 4,
-    "F16": 2,
-    "BF16": 2,
-}  # what may be loaded in another size; quantised ones stay
+_FLOATS = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}  # these may be loaded in another size
 
 
 class SafetensorsError(ValueError):

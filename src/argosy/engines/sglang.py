@@ -60,7 +60,8 @@ class Sglang:
     options: type[BaseModel] = Options
     takes_chat_template = True
     tells_port = False
-    tested_with = "its arguments and readiness against a stand-in; untested on hardware (sglang 0.5.23)"
+    tested_with = "its arguments and readiness against a stand-in; untested on hardware, sglang 0.5.23"
+    untested = True
 
     def environment(self, deployment: Deployment, *, on_gpu: bool) -> EnvironmentRecipe | None:
         return EnvironmentRecipe(requirements=("sglang==0.5.23",))

@@ -58,6 +58,7 @@ class Transformers:
     takes_chat_template = True
     tells_port = True
     tested_with = "transformers 5.23.0 and 4.33.0, on CPUs"
+    untested = False
 
     def environment(self, deployment: Deployment, *, on_gpu: bool) -> EnvironmentRecipe | None:
         return ENVIRONMENT

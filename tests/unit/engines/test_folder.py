@@ -109,7 +109,7 @@ def test_a_config_that_lacks_fields_leaves_the_weights_and_says_so(folder: Path,
     assert (found.total_bytes, found.unknown) == (1000, "config.json has no num_hidden_layers")
     assert "its cache is not counted: config.json has no num_hidden_layers" in str(found)
     (folder / "config.json").write_text(json.dumps({**CONFIG, "max_position_embeddings": None}))
-    assert need(folder, engine).unknown == "config.json says no longest request"
+    assert need(folder, engine).unknown == "config.json does not say how long a request may be"
 
 
 def test_only_weights_that_stay_as_they_are_stay_pages_of_their_files(folder: Path) -> None:
