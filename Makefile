@@ -5,6 +5,8 @@ VENV ?= .venv
 PYTHON ?= $(shell for each in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$each && break; done)
 BIN := $(VENV)/bin
+# Where Python may not keep what it compiled, each of the hundreds of processes that tests start compiles Argosy anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup up test test-clients test-engines test-fastchat test-web check fuzz bench docs web screenshots
