@@ -21,7 +21,6 @@ from argosy.errors import InputError, NotRunningError
 from argosy.processes.identity import ProcessIdentity
 from argosy.state import Home, ProcessRecord, write_json
 
-
 Typed = Callable[..., tuple[object, str, str]]
 
 

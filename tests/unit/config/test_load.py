@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from argosy.config.environment import Environment
-from argosy.config.load import check_fleet, deployment_record, fleet_of_sources, json_schema, load_fleet
+from argosy.config.json_schema import json_schema
+from argosy.config.load import check_fleet, deployment_record, fleet_of_sources, load_fleet
 from argosy.config.schema import Deployment, Fleet
 from argosy.engines import catalog
 from argosy.errors import FleetFileError
