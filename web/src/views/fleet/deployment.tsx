@@ -111,7 +111,7 @@ interface RowProps {
 function Row({ replica, busy, remote, logShown, onLog, onChange }: RowProps): JSX.Element {
   const t = w.value;
   const { id, state, reason, in_flight, tokens_per_second, memory_bytes, devices, node, restarts, since } = replica;
-  const whole = machines.value.find((each) => each.name === node)?.memory_bytes;
+  const whole = machines.value.find((each) => each.node === node)?.memory_bytes;
   const out = state === "stopped" || state === "failed";
   return (
     <tr>

@@ -6,10 +6,11 @@ import { keys, wanted } from "../../state/keys";
 import { Button } from "../../ui/button";
 import { w } from "../../words";
 import { DeploymentCard } from "./deployment";
-import { bytes, Charts, MemoryBar } from "./figures";
+import { Charts } from "./figures";
 import { Happened } from "./happened";
+import { Machines } from "./machines";
 import { Pull } from "./pull";
-import { fault, lookAtFleet, machines, report, watchFleet } from "./watching";
+import { fault, lookAtFleet, report, watchFleet } from "./watching";
 
 export default function Fleet(): JSX.Element {
   const t = w.value;
@@ -33,48 +34,6 @@ export default function Fleet(): JSX.Element {
         <Outside />
       )}
     </div>
-  );
-}
-
-function Machines(): JSX.Element {
-  const t = w.value;
-  const own = (name: string) =>
-    (report.value?.deployments ?? [])
-      .flatMap((each) => each.replicas)
-      .filter((replica) => replica.node === name)
-      .reduce((all, replica) => all + (replica.memory_bytes ?? 0), 0);
-  return (
-    <>
-      {machines.value.map((machine) => (
-        <section key={machine.name} class="card deployment" aria-label={machine.name}>
-          <h2>{machine.name}</h2>
-          <p class="note">
-            {t.memory}: {bytes(machine.available_bytes)} {t.freeMemory} / {bytes(machine.memory_bytes)}
-          </p>
-          <MemoryBar
-            long
-            label={t.memory}
-            own={own(machine.name)}
-            others={machine.memory_bytes - machine.available_bytes - own(machine.name)}
-            whole={machine.memory_bytes}
-          />
-          {machine.devices.map((device) => (
-            <div key={device.label}>
-              <p class="note">
-                {device.label} {device.name}{machine.simulated ? ` (${t.simulated})` : ""}: {bytes(device.given_bytes)} {t.givenOut} / {bytes(device.memory_bytes)}
-              </p>
-              <MemoryBar
-                long
-                label={device.label}
-                own={device.given_bytes}
-                others={Math.max(0, device.used_bytes - device.given_bytes)}
-                whole={device.memory_bytes}
-              />
-            </div>
-          ))}
-        </section>
-      ))}
-    </>
   );
 }
 

@@ -1,7 +1,7 @@
 // What the fleet view knows: the newest report, and each deployment's figures over the last minutes, from when the page
 // was opened. Owns both; looks once a second while somebody does.
 import { computed, signal } from "@preact/signals";
-import { fleetReport, machineReports, metrics, type FleetReport, type MachineReport } from "../../api/fleet";
+import { fleetReport, machineReports, metrics, type DevicesReport, type FleetReport } from "../../api/fleet";
 import { DoorError, sentence } from "../../api/http";
 import { models, type ModelState } from "../../api/models";
 import { meanBetween, timings, type Timing } from "../../api/prometheus";
@@ -22,7 +22,7 @@ const LATENCY = "argosy_e2e_request_latency_seconds";
 const FIRST_TOKEN = "argosy_time_to_first_token_seconds";
 
 export const report = signal<FleetReport | null>(null);
-export const machines = signal<readonly MachineReport[]>([]);
+export const machines = signal<readonly DevicesReport[]>([]);
 export const fault = signal<{ text: string; noController: boolean } | null>(null);
 export const samples = signal<ReadonlyMap<string, readonly Sample[]>>(new Map());
 /** Whether the admin key is there, and holds. */
