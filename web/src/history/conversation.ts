@@ -91,7 +91,7 @@ export class Turns {
 }
 
 export function titleOf(text: string): string {
-  const line = text.trim().split("\n", 1)[0] ?? "";
+  const line = (text.trim().split("\n", 1)[0] ?? "").replace(/^(#+|[-*>])\s+/, "").replace(/[*`]{1,3}/g, "");
   return line.length > LONGEST_TITLE ? `${line.slice(0, LONGEST_TITLE - 1)}…` : line;
 }
 

@@ -42,6 +42,13 @@ export const en = {
 
   welcome: "What shall we talk about?",
   welcomeText: "Your conversations stay in this browser.",
+  startersLabel: "Suggestions",
+  starters: [
+    "How can a ship sail against the wind?",
+    "Write a Python function that finds the primes up to n.",
+    "Plan three days in a harbour town of your choice.",
+    "Explain the tides to a child of eight.",
+  ],
   noModels: "This fleet has no model yet.",
   conversation: "Conversation",
   you: "You",
@@ -78,7 +85,7 @@ export const en = {
 
   settings: "Settings",
   system: "System prompt",
-  byModel: "the model's own",
+  byModel: "default",
   sampling: {
     temperature: "Temperature",
     top_p: "Top p",
@@ -118,10 +125,12 @@ export const en = {
   tie: "Equally good",
   bothBad: "Both are bad",
   voteTaken: "Thank you: your vote is counted.",
+  columnEmpty: "The answer comes here.",
   arenaOff: "Voting is not set up at this door.",
 
   arenaTitle: "Arena",
   arenaText: "Two models without names answer you. Say which is better, and learn who they are.",
+  sideEmpty: "Your vote reveals who this is.",
   sideA: "Model A",
   sideB: "Model B",
   voteA: "A is better",
@@ -133,6 +142,7 @@ export const en = {
   leaderboardTitle: "Leaderboard",
   leaderboardText: (votes: number) => (votes === 1 ? "From 1 vote." : `From ${votes} votes.`),
   noVotes: "Nobody has voted yet.",
+  toArena: "To the arena",
   languageOfVotes: "Language of the prompts",
   allLanguages: "all",
   kindOfVotes: "Votes",
@@ -152,6 +162,7 @@ export const en = {
   giveAdminKey: "Give the admin key",
   noController: "No controller runs: what serves goes on, changes wait for `argosy up`.",
   fleetGone: "The door does not answer:",
+  replicasReady: "Replicas ready",
   replica: "Replica",
   replicas: "Replicas",
   state: "State",
@@ -175,6 +186,7 @@ export const en = {
   restart: "Restart",
   drain: "Drain",
   start: "Start",
+  reallyStop: (name: string) => `Stop ${name}? Its requests are refused until it is started again.`,
   stopDeployment: "Stop",
   log: "Log",
   logOf: (replica: string) => `Log of ${replica}`,
@@ -194,5 +206,8 @@ export const en = {
     stopped: "stopped",
     backoff: "will try again",
     failed: "failed",
+    running: "running",
+    gone: "gone",
+    stopping: "stopping",
   } as Record<string, string>,
 };

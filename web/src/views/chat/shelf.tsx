@@ -37,7 +37,7 @@ export function Shelf({ onNew, onChosen }: { onNew: () => void; onChosen: () => 
   );
   return (
     <nav class="shelf" aria-label={t.history}>
-      <Button label={t.newChat} icon="plus" kind="main" onClick={onNew}>{t.newChat}</Button>
+      <Button label={t.newChat} icon="plus" onClick={onNew}>{t.newChat}</Button>
       <input
         type="search"
         class="search"

@@ -1,8 +1,8 @@
-// Figures of a deployment as small charts, and memory as bars.
+// Figures of a deployment and of the whole fleet as small charts, and memory as bars.
 import type { JSX } from "preact";
 import { Chart } from "../../ui/chart";
 import { w } from "../../words";
-import { SAMPLES, samples, type Sample } from "./watching";
+import { SAMPLES, samples, wantedReplicas, type Sample } from "./watching";
 
 export function Charts({ name, admin }: { name: string; admin: boolean }): JSX.Element {
   const t = w.value;
@@ -24,6 +24,35 @@ export function Charts({ name, admin }: { name: string; admin: boolean }): JSX.E
         <Chart key={label} label={label} values={held(all.map(of))} most={SAMPLES} shown={shown} />
       ))}
     </div>
+  );
+}
+
+/** The whole fleet in four figures. */
+export function Totals(): JSX.Element {
+  const t = w.value;
+  const all = [...samples.value.values()];
+  const tiles: [label: string, of: (sample: Sample) => number | null, shown: (value: number) => string][] = [
+    [t.replicasReady, (each) => each.ready, (value) => `${value} / ${wantedReplicas.value}`],
+    [t.inFlight, (each) => each.inFlight, String],
+    [t.queue, (each) => each.waiting, String],
+    [t.tokensRate, (each) => each.tokens, (value) => value.toFixed(1)],
+  ];
+  return (
+    <div class="tiles">
+      {tiles.map(([label, of, shown]) => (
+        <div key={label} class="card tile">
+          <Chart label={label} values={together(all.map((each) => each.map(of)))} most={SAMPLES} shown={shown} />
+        </div>
+      ))}
+    </div>
+  );
+}
+
+/** Sums of series that end now, some of which began later. */
+export function together(all: readonly (readonly (number | null)[])[]): number[] {
+  const longest = Math.max(0, ...all.map((each) => each.length));
+  return Array.from({ length: longest }, (_, place) =>
+    all.reduce((sum, each) => sum + (each[each.length - longest + place] ?? 0), 0),
   );
 }
 

@@ -6,7 +6,7 @@ import { keys, wanted } from "../../state/keys";
 import { Button } from "../../ui/button";
 import { w } from "../../words";
 import { DeploymentCard } from "./deployment";
-import { Charts } from "./figures";
+import { Charts, Totals } from "./figures";
 import { Happened } from "./happened";
 import { Machines } from "./machines";
 import { Pull } from "./pull";
@@ -25,6 +25,7 @@ export default function Fleet(): JSX.Element {
       )}
       {seen ? (
         <>
+          <Totals />
           <Machines />
           {seen.deployments.map((each) => <DeploymentCard key={each.name} deployment={each} />)}
           <Pull />
@@ -42,7 +43,7 @@ function Outside(): JSX.Element {
   const t = w.value;
   return (
     <>
-      <div class="card deployment row between">
+      <div class="card row between">
         <span>{t.adminWanted}</span>
         <Button label={t.giveAdminKey} icon="key" kind="main" onClick={() => (wanted.value = "admin")}>{t.giveAdminKey}</Button>
       </div>

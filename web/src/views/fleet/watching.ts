@@ -9,6 +9,7 @@ import { watch } from "../../api/watch";
 import { keys, wanted } from "../../state/keys";
 
 export interface Sample {
+  readonly ready: number;
   readonly inFlight: number;
   readonly waiting: number;
   readonly tokens: number | null;
@@ -25,8 +26,9 @@ export const report = signal<FleetReport | null>(null);
 export const machines = signal<readonly DevicesReport[]>([]);
 export const fault = signal<{ text: string; noController: boolean } | null>(null);
 export const samples = signal<ReadonlyMap<string, readonly Sample[]>>(new Map());
-/** Whether the admin key is there, and holds. */
-export const known = computed(() => report.value !== null);
+export const wantedReplicas = computed(() =>
+  sum((report.value?.deployments ?? []).map((each) => (each.stopped ? 0 : each.wanted))),
+);
 
 let before = { latency: new Map<string, Timing>(), firstToken: new Map<string, Timing>() };
 
@@ -34,7 +36,7 @@ async function look(ending: AbortSignal): Promise<void> {
   if (!keys.value.admin) {
     report.value = null;
     fault.value = null;
-    record((models.value ?? []).map((each) => [each.name, { inFlight: each.in_flight, waiting: each.waiting, tokens: null, latency: null, firstToken: null }]));
+    record((models.value ?? []).map((each) => [each.name, { ready: each.ready, inFlight: each.in_flight, waiting: each.waiting, tokens: null, latency: null, firstToken: null }]));
     return;
   }
   try {
@@ -48,6 +50,7 @@ async function look(ending: AbortSignal): Promise<void> {
       seen.deployments.map((each) => [
         each.name,
         {
+          ready: each.ready,
           inFlight: sum(each.replicas.map((replica) => replica.in_flight)),
           waiting: each.waiting,
           tokens: sum(each.replicas.map((replica) => replica.tokens_per_second)),
