@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from visiting import Fleet, Visit, visiting
+from visiting import Fleet, Visit, has_arena, visiting
 
 from argosy.web.site import DIST
 from command import Argosy
@@ -75,10 +75,6 @@ def fleet(tmp_path_factory: pytest.TempPathFactory, smollm2: Path) -> Iterator[F
         yield Fleet(argosy, "page")
     finally:
         argosy.end()
-
-
-def has_arena() -> bool:
-    return all(importlib.util.find_spec(name) for name in ("sqlalchemy", "numpy"))
 
 
 @pytest.fixture(scope="session")

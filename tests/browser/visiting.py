@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -78,3 +79,7 @@ def answered(page: Page, number: int = 1) -> str:
         "n => document.querySelectorAll('.turn.assistant[aria-busy=false] .figures').length >= n", arg=number
     )
     return page.locator(".turn.assistant .text").last.inner_text()
+
+
+def has_arena() -> bool:
+    return all(importlib.util.find_spec(name) for name in ("sqlalchemy", "numpy"))
