@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from visiting import Fleet, Visit, has_arena, say, visiting
+from visiting import Fleet, Visit, has_arena, running, say, visiting
 
-from command import Argosy
 from weights import weights
 
 if TYPE_CHECKING:
@@ -55,16 +54,9 @@ TALK = """() => {
 def duel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     if not has_arena():
         pytest.skip("the arena's packages are not installed: make setup")
-    folder = tmp_path_factory.mktemp("duel")
-    (folder / "home").mkdir(mode=0o700)
-    (folder / "work").mkdir()
-    argosy = Argosy(folder / "home", folder / "work")
-    argosy.file(FLEET.replace("SMOLLM2", str(weights("smollm2"))).replace("QWEN", str(weights("qwen2.5-coder:0.5b"))))
-    try:
-        argosy.run("up", "-d", "fleet.yaml")
-        yield Fleet(argosy, "duel")
-    finally:
-        argosy.end()
+    file = FLEET.replace("SMOLLM2", str(weights("smollm2"))).replace("QWEN", str(weights("qwen2.5-coder:0.5b")))
+    with running(tmp_path_factory.mktemp("duel"), "duel", file) as started:
+        yield started
 
 
 @pytest.fixture
@@ -83,12 +75,8 @@ def test_two_real_models_fight_without_names_until_the_vote(guest: Visit) -> Non
         for side in sides:
             side.locator(".figures").nth(turn).wait_for()
             assert side.locator(".text").nth(turn).inner_text()
-    before = [
-        page.evaluate(TALK),
-        *(told for each in heard for told in (str(each.all_headers()), unspoken(each.text()))),
-    ]
     assert len(heard) == 5  # the draw, and two sides twice
-    assert [word for word in TELLING for told in before if word in told.lower()] == []
+    assert given_away(page.evaluate(TALK), *(str(each.all_headers()) for each in heard)) == []
     page.get_by_role("button", name="B is better").click()
     page.get_by_role("status").filter(has_text="Model A: ").wait_for()
     named = [side.locator(".column-head strong").inner_text() for side in sides]
@@ -98,15 +86,20 @@ def test_two_real_models_fight_without_names_until_the_vote(guest: Visit) -> Non
     assert not any(name in page.inner_text("main") for name in MODELS)
 
 
-def unspoken(body: str) -> str:
-    """An answer without its words: what else stands in it must not tell who it is."""
-    if not body.startswith("data:"):
-        return body
-    events = [json.loads(line[6:]) for line in body.splitlines() if line.startswith("data: {")]
-    for event in events:
-        for choice in event["choices"]:
-            choice["delta"].pop("content", None)
-    return json.dumps(events)
+def given_away(*told: str) -> list[str]:
+    return [word for word in TELLING for each in told if word in each.lower()]
+
+
+def test_what_llama_cpp_sends_beside_its_words_names_nobody(guest: Visit) -> None:
+    battles = f"{guest.url}/argosy/v1/arena/battles"
+    battle = guest.page.request.post(battles, data={"language": "en"}).json()["id"]
+    for side in "ab":
+        asked = {"messages": [{"role": "user", "content": "What is 2 + 2?"}], "stream": True}
+        answer = guest.page.request.post(f"{battles}/{battle}/sides/{side}/chat", data=asked)
+        events = [json.loads(line[6:]) for line in answer.text().splitlines() if line.startswith("data: {")]
+        spoken = [choice["delta"].pop("content", "") for event in events for choice in event["choices"]]
+        assert "".join(spoken)
+        assert given_away(str(answer.headers), json.dumps(events)) == []
 
 
 def test_log_lines_stay_text(guest: Visit, duel: Fleet) -> None:

@@ -4,16 +4,16 @@ import type { JSX } from "preact";
 interface Props {
   readonly label: string;
   readonly values: readonly (number | null)[];
-  readonly most: number; // points that fit
   readonly shown: (value: number) => string;
 }
 
 const WIDTH = 160;
 const HEIGHT = 38;
+const LEAST = 60; // points across, until there are more
 
-export function Chart({ label, values, most, shown }: Props): JSX.Element {
+export function Chart({ label, values, shown }: Props): JSX.Element {
   const last = values.at(-1) ?? null;
-  const drawn = lines(values, most);
+  const drawn = lines(values);
   return (
     <figure class="chart">
       <figcaption>
@@ -30,9 +30,9 @@ export function Chart({ label, values, most, shown }: Props): JSX.Element {
 type Point = readonly [x: number, y: number];
 
 /** Of known values, the newest at the right, the greatest at the top; one for each run between gaps. */
-export function lines(values: readonly (number | null)[], most: number): Point[][] {
+export function lines(values: readonly (number | null)[]): Point[][] {
   const top = Math.max(1e-9, ...values.filter((value) => value !== null));
-  const step = WIDTH / Math.max(1, most - 1);
+  const step = WIDTH / (Math.max(LEAST, values.length) - 1);
   const found: Point[][] = [];
   let open: Point[] | null = null;
   values.forEach((value, place) => {

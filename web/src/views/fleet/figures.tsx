@@ -2,7 +2,8 @@
 import type { JSX } from "preact";
 import { Chart } from "../../ui/chart";
 import { w } from "../../words";
-import { SAMPLES, samples, wantedReplicas, type Sample } from "./watching";
+import { held, together } from "./series";
+import { samples, wantedReplicas, type Sample } from "./watching";
 
 export function Charts({ name, admin }: { name: string; admin: boolean }): JSX.Element {
   const t = w.value;
@@ -21,7 +22,7 @@ export function Charts({ name, admin }: { name: string; admin: boolean }): JSX.E
   return (
     <div class="charts">
       {charts.map(([label, of, shown]) => (
-        <Chart key={label} label={label} values={held(all.map(of))} most={SAMPLES} shown={shown} />
+        <Chart key={label} label={label} values={held(all.map(of))} shown={shown} />
       ))}
     </div>
   );
@@ -41,33 +42,11 @@ export function Totals(): JSX.Element {
     <div class="tiles">
       {tiles.map(([label, of, shown]) => (
         <div key={label} class="card tile">
-          <Chart label={label} values={together(all.map((each) => each.map(of)))} most={SAMPLES} shown={shown} />
+          <Chart label={label} values={together(all.map((each) => each.map(of)))} shown={shown} />
         </div>
       ))}
     </div>
   );
-}
-
-/** Sums of series that end now, some of which began later. */
-export function together(all: readonly (readonly (number | null)[])[]): number[] {
-  const longest = Math.max(0, ...all.map((each) => each.length));
-  return Array.from({ length: longest }, (_, place) =>
-    all.reduce((sum, each) => sum + (each[each.length - longest + place] ?? 0), 0),
-  );
-}
-
-const HELD = 10; // samples: between two requests the last one's time stands for a while
-
-export function held(values: readonly (number | null)[]): (number | null)[] {
-  let last: number | null = null;
-  let age = 0;
-  return values.map((value) => {
-    if (value !== null) {
-      last = value;
-      age = 0;
-    } else if (++age > HELD) last = null;
-    return last;
-  });
 }
 
 export const seconds = (value: number) => (value < 1 ? `${Math.round(value * 1000)} ms` : `${value.toFixed(1)} s`);

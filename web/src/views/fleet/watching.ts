@@ -17,7 +17,7 @@ export interface Sample {
   readonly firstToken: number | null;
 }
 
-export const SAMPLES = 240;
+const SAMPLES = 240;
 const EVERY_MS = 1000;
 const LATENCY = "argosy_e2e_request_latency_seconds";
 const FIRST_TOKEN = "argosy_time_to_first_token_seconds";
