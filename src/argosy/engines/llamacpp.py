@@ -19,6 +19,7 @@ from argosy.config.schema import Deployment
 from argosy.engines import gguf, machine
 from argosy.engines.base import KEY_VARIABLE, Capabilities, EngineContext, Launch, run_in
 from argosy.engines.memory import MemoryNeed
+from argosy.engines.steps import LARGEST, SMALLEST, step_tokens
 from argosy.errors import EngineError
 from argosy.protocol.endpoints import (
     CHAT,
@@ -57,11 +58,6 @@ _TRAITS = EngineTraits(
 _GENERATES = (CHAT, COMPLETIONS, RESPONSES, MESSAGES, COUNT_TOKENS, TOKENIZE, DETOKENIZE)
 _EMBEDS = (EMBEDDINGS, TOKENIZE, DETOKENIZE)
 
-# A request whose client has left ends between two steps, and others' tokens wait for a step's end: llama.cpp's 2048
-# take a CPU many seconds. Reading is no slower in small steps (benchmarks/prefill.py).
-CPU_BATCH = 64
-
-
 _OURS = ("port", "api_prefix", "public_path", "n_parallel", "n_ctx", "n_batch", "n_gpu_layers", "embedding")
 
 
@@ -86,10 +82,11 @@ class Options(BaseModel):
     threads: Annotated[int, Field(ge=1, le=1024)] | None = Field(
         None, description="default: the machine's physical cores, shared between the deployment's replicas"
     )
-    batch: Annotated[int, Field(ge=32, le=1 << 16)] | None = Field(
+    batch: Annotated[int, Field(ge=SMALLEST, le=1 << 16)] | None = Field(
         None,
-        description=f"tokens of prompts worked on in one step (default: {CPU_BATCH} on a CPU, on a GPU llama.cpp's); a "
-        "client that leaves while its prompt is read frees its slot after one or two",
+        description=f"tokens of prompts worked on in one step (default: {SMALLEST} to {LARGEST} on a CPU, by the "
+        "model's size and the threads, on a GPU llama.cpp's); a client that leaves while its prompt is read frees its "
+        "slot after one or two",
     )
     gpu_layers: Annotated[int, Field(ge=0, le=1000)] | None = Field(
         None, description="layers on the GPU (default: as many as fit, where xllamacpp was built for a GPU)"
@@ -146,6 +143,8 @@ class LlamaCpp:
             raise EngineError(str(error), permanent=True) from None
         embed = context.deployment.task == "embed"
         pooling = options.pooling or (None if header.pooling_known else "mean")
+        threads = options.threads or max(1, machine.cores() // max(1, context.deployment.replicas))
+        step = step_tokens(header, options.context, threads)
         config: dict[str, Any] = {
             "path": str(path),
             "name": context.name,
@@ -153,8 +152,8 @@ class LlamaCpp:
             "address_file": str(context.address_file),
             "context": options.context,
             "slots": options.slots,
-            "threads": options.threads or max(1, machine.cores() // max(1, context.deployment.replicas)),
-            "batch": options.batch or (None if machine.has_gpu() else max(CPU_BATCH, options.slots)),
+            "threads": threads,
+            "batch": options.batch or (None if machine.has_gpu() else max(step, options.slots)),
             "gpu_layers": 0 if context.devices == () else options.gpu_layers,
             "gpu_budgets": [each.budget_bytes for each in context.devices or () if not each.simulated],
             "split": options.split,
