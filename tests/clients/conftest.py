@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from argosy.config.environment import Environment
-from argosy.models.resolve import resolve
 from argosy.processes.identity import ProcessIdentity
 from argosy.state import write_json
 from command import Argosy
+from real_models import weights
 
 FLEET = """
 gateway: {{port: 0}}
@@ -26,12 +22,7 @@ deployments:
 @pytest.fixture(scope="session")
 def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Its URL. The models are fetched once (491 and 98 MB) where ARGOSY_TEST_MODELS does not have them."""
-    given = os.environ.get("ARGOSY_TEST_MODELS")
-    cache = Path(given) if given else Environment.read(os.environ).cache
-    qwen, embedder = (
-        resolve(model, cache=cache, progress=lambda _: None, cancelled=threading.Event(), variables=os.environ)
-        for model in ("qwen2.5-coder:0.5b", "smollm2")
-    )
+    qwen, embedder = weights("qwen2.5-coder:0.5b"), weights("smollm2")
     folder = tmp_path_factory.mktemp("clients")
     argosy = Argosy(folder / "home", folder)
     write_json(argosy.fleet().owner, ProcessIdentity.own())  # a run that is killed leaves no models behind
