@@ -43,6 +43,17 @@ def test_both_languages_say_the_same(page: Page) -> None:
     assert other.links() == page.links()
 
 
+def test_the_readme_has_every_step_of_the_road_from_fastchat() -> None:
+    pages = zip(both(ROOT / "README.md"), both(ROOT / "docs" / "coming-from-fastchat.md"), strict=True)
+    for readme, road in pages:
+        [head, *steps] = road.rows()
+        assert len(steps) == 16
+        begin = readme.rows().index(head)
+        shown = readme.rows()[begin + 1 : begin + 17]
+        assert [row[0] for row in shown] == [row[0] for row in steps]
+        assert [row for row in (*shown, *steps) if not all(row)] == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_link_leads_to_a_file(page: Page) -> None:
     for each in (page, Page.read(chinese(page))):
