@@ -92,7 +92,7 @@ class Door:
             ),
             GatewaySecrets(admin_key=ADMIN_KEY, join_token=JOIN_TOKEN),
             variables or {},
-            on_end=self.calls.append,
+            on_end=self.calls.extend,
             on_visit=self.visits.append,
             on_table=on_table or self.tables.append,
             comment_seconds=comment_seconds,

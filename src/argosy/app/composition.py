@@ -15,7 +15,7 @@ from argosy.protocol.admin import FleetTable
 if TYPE_CHECKING:
     from argosy.gateway.app import Gateway
     from argosy.gateway.arena import ArenaSurface
-    from argosy.gateway.call import Call, Visit
+    from argosy.gateway.call import OnEnds, Visit
     from argosy.gateway.callers import Callers
     from argosy.gateway.openai import OpenAISurface
     from argosy.registry.registry import Registry
@@ -27,7 +27,7 @@ def compose_gateway(
     secrets: GatewaySecrets,
     variables: Mapping[str, str],
     *,
-    on_end: Callable[[Call], None],
+    on_end: OnEnds,
     on_visit: Callable[[Visit], None],
     on_table: Callable[[FleetTable], None],
     clock: Callable[[], float] = time.monotonic,
@@ -43,7 +43,7 @@ def compose_gateway(
 
     `otlp`: where spans and metrics go, if anywhere.
 
-    `on_end` gets every call when it is over and counted, `on_visit` every other request, `on_table` every new table of
+    `on_end` gets calls when they are over and counted, `on_visit` every other request, `on_table` every new table of
     the fleet.
     """
     from argosy.dispatch.dispatcher import Dispatcher  # noqa: PLC0415

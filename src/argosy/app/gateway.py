@@ -93,8 +93,8 @@ async def _serve_gateway(
         settings,
         secrets,
         environment.variables,
-        on_end=access_log.write,
-        on_visit=access_log.write,
+        on_end=access_log.write_calls,
+        on_visit=access_log.write_visit,
         on_table=lambda table: write_json(folder.table, table),
         otlp=otlp,
     )

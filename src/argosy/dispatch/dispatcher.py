@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
 
 from argosy.dispatch.line import Tried, Waiter, WaitingLine
 from argosy.dispatch.policies import NOTHING, POLICIES, REMEMBERING
@@ -23,31 +25,21 @@ LONGEST_RETRY_AFTER_SECONDS = 600
 SMOOTHING = 0.1  # the latest request's weight in the average of those before it
 
 
-class Lease:
+class Lease(msgspec.Struct, eq=False):
     """A request's claim on a replica, from the choice to the last byte. Released once, on whatever path."""
 
-    __slots__ = ("_dispatcher", "_held", "beginning", "deployment", "epoch", "replica", "since")
-
-    def __init__(
-        self,
-        dispatcher: Dispatcher,
-        deployment: Deployment,
-        replica: Replica,
-        since: float,
-        beginning: Beginning | None,
-    ) -> None:
-        self._dispatcher = dispatcher
-        self._held = True
-        self.deployment = deployment
-        self.replica = replica
-        self.epoch = replica.status.epoch
-        self.since = since
-        self.beginning = beginning  # of the request, where it is to be remembered
+    dispatcher: Dispatcher
+    deployment: Deployment
+    replica: Replica
+    epoch: int
+    since: float  # monotonic seconds
+    beginning: Beginning | None  # of the request, where it is to be remembered
+    held: bool = True
 
     def release(self) -> None:
-        if self._held:
-            self._held = False
-            self._dispatcher.released(self)
+        if self.held:
+            self.held = False
+            self.dispatcher.released(self)
 
 
 class Dispatcher:
@@ -68,7 +60,7 @@ class Dispatcher:
 
     def lease_now(self, deployment: Deployment, asked: Asked, tried: Tried = ()) -> Lease | None:
         """A lease if one is to be had at once and nobody waits in front."""
-        if self._lines.get(deployment.record.name):
+        if self._lines and self._lines.get(deployment.record.name):
             return None
         return self._choose(deployment, asked, tried)
 
@@ -132,16 +124,21 @@ class Dispatcher:
         # each is read whole, wherever it goes.
         if lease.beginning is not None and replica.status.epoch == lease.epoch:
             self._prefixes.note(lease.beginning, replica, lease.deployment.replicas)
-        deployment, took = lease.deployment, self._clock() - lease.since
+        deployment, clock = lease.deployment, self._clock
+        took = clock() - lease.since
         before = deployment.service_seconds
         deployment.service_seconds = before + SMOOTHING * (took - before) if before else took
-        if deployment.record.name in self._lines:
+        if self._lines and deployment.record.name in self._lines:
             self._grant(deployment)
 
     # own affairs
 
     def _choose(self, deployment: Deployment, asked: Asked, tried: Tried) -> Lease | None:
-        candidates = [replica for replica in deployment.routable if replica.in_flight < replica.capacity]
+        candidates: Sequence[Replica] = deployment.routable
+        for each in candidates:
+            if each.in_flight >= each.capacity:
+                candidates = [replica for replica in candidates if replica.in_flight < replica.capacity]
+                break
         if tried:
             candidates = [replica for replica in candidates if (replica, replica.status.epoch) not in tried]
         record = deployment.record
@@ -156,10 +153,13 @@ class Dispatcher:
         else:
             policy: Callable[..., Replica] = POLICIES[record.policy]  # type: ignore[assignment]
             hint = NOTHING if beginning is None else self._prefixes.hint(beginning, candidates)
-            chosen = policy(candidates, hint, self._draw())
+            draw = self._draw
+            chosen = policy(candidates, hint, draw())
+        clock = self._clock
+        now = clock()
         self._registry.acquire(chosen)
-        self._retries.count_request()
-        return Lease(self, deployment, chosen, self._clock(), beginning)
+        self._retries.count_request(now)
+        return Lease(self, deployment, chosen, chosen.status.epoch, now, beginning)
 
     def _grant(self, deployment: Deployment) -> None:
         name = deployment.record.name

@@ -22,23 +22,23 @@ class RetryBudget:
         self._requests = self._requests_before = 0
         self._retries = self._retries_before = 0
 
-    def count_request(self) -> None:
-        self._turn_window()
+    def count_request(self, now: float) -> None:
+        if now >= self._ends_at:
+            self._turn_window(now)
         self._requests += 1
 
     def take(self) -> bool:
         """One retry, if there is one left."""
-        self._turn_window()
+        now = self._clock()
+        if now >= self._ends_at:
+            self._turn_window(now)
         requests = self._requests + self._requests_before
         if self._retries + self._retries_before >= max(RETRY_FLOOR, RETRY_SHARE * requests):
             return False
         self._retries += 1
         return True
 
-    def _turn_window(self) -> None:
-        now = self._clock()
-        if now < self._ends_at:
-            return
+    def _turn_window(self, now: float) -> None:
         recent = now < self._ends_at + WINDOW_SECONDS
         self._requests_before = self._requests if recent else 0
         self._retries_before = self._retries if recent else 0

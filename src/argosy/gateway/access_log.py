@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TextIO
 
 from argosy.gateway.call import Call, Visit
@@ -27,14 +27,21 @@ class AccessLog:
         self._second = 0
         self._stamp = ""
 
-    def write(self, ended: Call | Visit) -> None:
+    def write_calls(self, calls: Sequence[Call]) -> None:
+        line = self._json_line if self._json else self._line
+        since = self._epoch()
+        self._lines += [line(call, since + call.ended_at) for call in calls]
+
+    def write_visit(self, visit: Visit) -> None:
+        line = self._json_visit if self._json else self._visit
+        now = self._epoch() + visit.ended_at
+        self._lines.append(line(visit, now))
+
+    def _epoch(self) -> float:
+        """What makes a time of the clock one of the day's. A line is about to be written."""
         if not self._lines:
             asyncio.get_running_loop().call_later(FLUSH_SECONDS, self.flush)
-        now = time.time() - self._clock() + ended.ended_at
-        if isinstance(ended, Call):
-            self._lines.append(self._json_line(ended, now) if self._json else self._line(ended, now))
-        else:
-            self._lines.append(self._json_visit(ended, now) if self._json else self._visit(ended, now))
+        return time.time() - self._clock()
 
     def flush(self) -> None:
         if self._lines:
@@ -74,8 +81,10 @@ class AccessLog:
             f" status={call.status} client={call.client or '-'} key={call.principal or '-'} model={model}"
             f" replica={call.replica or '-'} ms={(call.ended_at - call.arrived_at) * 1000:.1f}"
         )
-        if call.leased_at:
+        if call.queued_seconds:
             line += f" queued_ms={call.queued_seconds * 1000:.1f}"
+        elif call.leased_at:
+            line += " queued_ms=0.0"  # as nearly all: writing a number is a tenth of writing the line
         if call.answered_at and call.stream:
             line += f" first_ms={(call.answered_at - call.arrived_at) * 1000:.1f}"
         if call.attempts > 1:

@@ -62,7 +62,7 @@ class Answers:
         framer = EventFramer()
         events, shown = await _first(exchange, framer, hold)
         first, surface = events, call.surface
-        limits.answer_begins(call.cancel)
+        limits.answer_begins(call.task)
         call.status = exchange.status
         now = self._clock()
         timing = call.answer_begins(exchange.sent_at, exchange.active_at, now)
@@ -149,8 +149,13 @@ class Answers:
         head: AnswerHead,
         content_type: bytes,
     ) -> None:
-        data = exchange.take() if exchange.complete else await exchange.read_all(HELD_BYTES)
-        status, finished = head.status, exchange.finished
+        finished = exchange.complete
+        if finished:
+            data = exchange.take()
+        else:
+            data = await exchange.read_all(HELD_BYTES)
+            finished = exchange.finished
+        status = head.status
         if finished and not exchange.end_told and content_type.startswith(JSON) and not is_json(data):
             raise BrokenAnswerError("the engine closed the connection in the middle of its answer")
         more = b""
@@ -173,7 +178,7 @@ class Answers:
             return
         length = head.header(b"content-length")
         reply.begin(status, lines, int(length) if length is not None else None)
-        limits.answer_begins(call.cancel)
+        limits.answer_begins(call.task)
         while not exchange.finished:
             if not reply.write(data):
                 await reply.writable()

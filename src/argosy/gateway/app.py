@@ -96,7 +96,8 @@ class Gateway:
         self._clock = clock
         self._on_visit = on_visit
         # What wire/server.py hands to us without ASGI.
-        self.hot: Mapping[str, Handler] = dict.fromkeys(ENDPOINTS, surface if cors is None else self._told_to_pages)
+        hot = surface.serve if cors is None else self._told_to_pages
+        self.hot: Mapping[str, Handler] = dict.fromkeys(ENDPOINTS, hot)
         self._arena = arena
         self._seldom = Starlette(
             routes=[
@@ -178,7 +179,7 @@ class Gateway:
     def _told_to_pages(self, request: RequestCycle, handler: Handler | None = None) -> Coroutine[Any, Any, None]:
         assert self._cors is not None
         self._cors.tell(request)
-        return (handler or self._surface)(request)
+        return (handler or self._surface.serve)(request)
 
     async def _not_here(self, request: Request) -> Response:
         raise AssertionError(f"{request.url.path} is a hot path, which this server does not know (wire/server.py)")

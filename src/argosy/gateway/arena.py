@@ -155,8 +155,8 @@ class ArenaSurface:
             status = CLIENT_CLOSED_REQUEST
             raise
         else:
-            keep = arena.settings.keep_conversations
-            await chat(battle, found[2], question, request, request_id=request_id, surface=self._surface, keep=keep)
+            keep, surface = arena.settings.keep_conversations, self._surface.serve
+            await chat(battle, found[2], question, request, request_id=request_id, surface=surface, keep=keep)
         finally:
             if status:
                 now = self._clock()

@@ -6,11 +6,10 @@ A `Call` is one to the OpenAI surface's hot paths; a `Visit` is any other, of wh
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import msgspec
-
+from argosy.gateway.time_limits import Cancellable
 from argosy.protocol.openai import Usage
 from argosy.protocol.peek import NOTHING
 from argosy.protocol.peek_base import Peek
@@ -22,10 +21,6 @@ from argosy.registry.records import Deployment
 _TIMING = b"queue;dur=%.1f, upstream;dur=%.1f, gateway;dur=%.3f"
 
 
-def over(reason: str) -> None:
-    """How a call is cancelled that has ended."""
-
-
 @dataclass(frozen=True, slots=True)
 class Traced:
     """Where a call belongs in a trace (spans.py)."""
@@ -35,7 +30,8 @@ class Traced:
     host: bytes  # that the client asked
 
 
-class Call(msgspec.Struct):  # a dataclass takes five times as long to be made
+@dataclass(slots=True, eq=False)
+class Call:
     """Filled in as the request goes along; handed to `on_end` once, when it is over. Times are monotonic seconds."""
 
     request_id: bytes
@@ -70,7 +66,7 @@ class Call(msgspec.Struct):  # a dataclass takes five times as long to be made
     trace_lines: bytes = b""  # header lines by which the engine hears where this belongs in its client's trace
     traced: Traced | None = None  # None: no span is made of it
     usage: Usage | None = None
-    cancel: Callable[[str], object] = over  # ends the request's coroutine where it waits; takes the reason
+    task: Cancellable | None = None  # the request's, until its end
 
     @property
     def started(self) -> bool:
@@ -87,7 +83,8 @@ class Call(msgspec.Struct):  # a dataclass takes five times as long to be made
         own = self.gateway_seconds = sent_at - self.read_at - queued - failed + now - heard_at
         if queued or failed:
             return _TIMING % (queued * 1000, (upstream + failed) * 1000, own * 1000)
-        return b"queue;dur=0, upstream;dur=%.1f, gateway;dur=%.3f" % (upstream * 1000, own * 1000)  # the most, quickly
+        # The most, quickly: also by 1000.0, as a float by an int is no case that the interpreter has learnt.
+        return b"queue;dur=0, upstream;dur=%.1f, gateway;dur=%.3f" % (upstream * 1000.0, own * 1000.0)
 
     def refusal_begins(self, now: float) -> bytes:
         """The same header for an error of ours."""
@@ -96,6 +93,7 @@ class Call(msgspec.Struct):  # a dataclass takes five times as long to be made
 
 
 OnEnd = Callable[[Call], None]
+OnEnds = Callable[[Sequence[Call]], None]
 
 
 @dataclass(frozen=True, slots=True)

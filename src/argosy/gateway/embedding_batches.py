@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import msgspec
 
@@ -142,4 +143,4 @@ def _parts(call: Call, most: int) -> Iterator[tuple[Call, int, int]]:
     for first in range(0, len(inputs), most):
         some = inputs[first : first + most]
         body = msgspec.json.encode({**fields, "input": some})
-        yield msgspec.structs.replace(call, body=body, attempts=0, traced=None), first, len(some)
+        yield replace(call, body=body, attempts=0, traced=None), first, len(some)

@@ -5,6 +5,8 @@ Imported only where telemetry is on: an observation of the SDK's costs more than
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from opentelemetry.metrics import Histogram, Meter
 
 from argosy.gateway.call import Call
@@ -31,8 +33,11 @@ class GenAiMetrics:
             explicit_bucket_boundaries_advisory=_TOKENS,
         )
 
-    def ended(self, call: Call) -> None:
-        """On every request's end."""
+    def ended(self, calls: Sequence[Call]) -> None:
+        for call in calls:
+            self._count(call)
+
+    def _count(self, call: Call) -> None:
         told = common(call)
         self._duration.record(call.ended_at - call.arrived_at, told)
         if not call.answered_at or call.status >= 400:

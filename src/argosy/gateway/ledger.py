@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 
-from argosy.gateway.call import Call, OnEnd
+from argosy.gateway.call import Call, OnEnds
 
 LONGEST_WAIT_SECONDS = 0.2
 
@@ -16,7 +16,7 @@ LONGEST_WAIT_SECONDS = 0.2
 class Ledger:
     """`readers` get every request that has `ended` once, in order, when a batch is full or has waited long enough."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, readers: list[OnEnd], *, batch: int) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, readers: list[OnEnds], *, batch: int) -> None:
         self._loop = loop
         self._readers = readers
         self._batch = batch
@@ -34,9 +34,9 @@ class Ledger:
 
     def settle(self) -> None:
         calls, self._pending = self._pending, []
-        for reader in self._readers:
-            for call in calls:
-                reader(call)
+        if calls:
+            for reader in self._readers:
+                reader(calls)
 
     def _time_is_over(self) -> None:
         self._timer = None

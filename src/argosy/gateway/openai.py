@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from argosy.errors import BadRequestError, NotFoundError, RequestError, TooLargeError
 from argosy.gateway.answers import stopping
 from argosy.gateway.auth import Gatekeeper, Principal
-from argosy.gateway.call import Call, OnEnd, over
+from argosy.gateway.call import Call, OnEnd
 from argosy.gateway.client_address import ClientAddresses
 from argosy.gateway.comments import Comments
 from argosy.gateway.embedding_batches import EmbeddingBatches
@@ -82,12 +82,13 @@ class OpenAISurface:
     def old(self, path: str) -> Handler | None:
         """Serves a path of FastChat's that means one of ours; None for any other."""
         meant = old_path(path)
-        return functools.partial(self, old=meant) if meant is not None else None
+        return functools.partial(self.serve, old=meant) if meant is not None else None
 
-    async def __call__(self, request: Asked, old: OldPath | None = None) -> None:
-        head = request.head
+    async def serve(self, request: Asked, old: OldPath | None = None) -> None:
+        """A Handler (wire/server.py): answers it on every path."""
+        head, clock = request.head, self._clock
         fields, path = head.fields, head.path if old is None else old.path
-        call = Call(b"", path, self._clock())
+        call = Call(b"", path, clock())
         turn: Turn | None = None
         comments: Comments | None = None
         reply: Reply = request
@@ -107,7 +108,7 @@ class OpenAISurface:
             )
             call.principal = principal.name
             if principal.meter is not None:
-                turn = Turn(principal.name, principal.meter, self._clock)
+                turn = Turn(principal.name, principal.meter, clock)
                 request.told = (*request.told, turn.lines)
                 turn.begin()
             if b"x-request-timeout" in fields:
@@ -118,8 +119,7 @@ class OpenAISurface:
             self._look_into(call, body if old is None else old.body(body), principal)
             if call.stream and fields.get(b"x-wait-comments", b"").lower() == b"true" and surface is OPENAI:
                 reply = comments = Comments(request, call.request_id, self._comment_seconds)
-            assert request.task is not None
-            call.cancel = request.task.cancel
+            call.task = request.task
             await (self._batches if path == EMBEDDINGS else self._relay).serve(call, reply)
         except RequestError as error:
             self._refuse(call, reply, error)
@@ -135,15 +135,16 @@ class OpenAISurface:
             if turn is not None:
                 served = (call.started and call.status < 400) or call.status == CLIENT_CLOSED_REQUEST
                 turn.end(call.usage, call.body, call.events, answered=served)
-            call.body, call.cancel = b"", over
+            call.body, call.task = b"", None
             if call.traced is None:
                 call.found = NOTHING
-            call.ended_at = self._clock()
+            call.ended_at = clock()
             self._on_end(call)
 
     def _look_into(self, call: Call, body: bytes, principal: Principal) -> None:
         """What is asked, of which deployment, and what its engines are to get. Raises RequestError."""
-        call.read_at = self._clock()
+        clock = self._clock
+        call.read_at = clock()
         found = call.found = peek(call.path, body)
         model = call.model = found.model or ""
         call.stream = found.stream is True and call.path in STREAMED

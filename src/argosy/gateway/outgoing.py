@@ -7,8 +7,9 @@ them. What a deployment wants changed for all its engines is shaping.py's.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
+import msgspec
 from msgspec import UNSET
 
 from argosy.gateway.call import Call
@@ -25,7 +26,7 @@ Hold = Callable[[bytes], bytes]
 _PROGRESS = "return_progress"  # llama.cpp's field
 
 
-class Outgoing(NamedTuple):
+class Outgoing(msgspec.Struct, frozen=True):
     body: bytes
     hold: Hold | None = None  # takes out of whole events what only we asked for, adds what they lack
     assemble: bool = False  # a stream comes back for what the client wants in one piece

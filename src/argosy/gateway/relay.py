@@ -7,6 +7,7 @@ on is answers.py's.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from argosy.dispatch.dispatcher import Dispatcher, Lease
@@ -59,7 +60,7 @@ class Relay:
             replica = lease.replica
             call.replica = replica.id
             call.attempts += 1
-            call.leased_at = self._clock()
+            call.leased_at = lease.since
             try:
                 if known is None:
                     known = replica
@@ -106,7 +107,7 @@ class Relay:
         replica = lease.replica
         timeouts = lease.deployment.record.timeouts
         sent = outgoing(call, replica.status)
-        limits = TimeLimits(self._time_keeper, timeouts, replica.id, stream=call.stream, deadline=call.deadline)
+        limits = TimeLimits(self._time_keeper, timeouts, replica.id, call.stream, call.deadline, time.monotonic())
         exchange: Exchange | None = None
         try:
             upstream = self._upstreams.of(replica)
@@ -115,7 +116,7 @@ class Relay:
                 sent.body,
                 call.request_id,
                 timeouts.connect,
-                limits.watch,
+                limits,
                 may_resend=may_resend,
                 more=call.trace_lines,
             )

@@ -5,6 +5,8 @@ Plain numbers, as this is on the path of every request: an observation of promet
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from argosy.gateway.call import Call
 from argosy.telemetry.histogram import Histogram
 
@@ -61,8 +63,15 @@ class RequestMetrics:
         self.timings: dict[str, Timings] = {}
         self.accounts: dict[tuple[str, str], Account] = {}
 
-    def ended(self, call: Call) -> None:
-        """On every request's end."""
+    def ended(self, calls: Sequence[Call]) -> None:
+        """On the end of requests."""
+        for call in calls:
+            self._count(call)
+        for timings in self.timings.values():
+            if timings.queue.pending >= MOST_PENDING:
+                timings.settle()
+
+    def _count(self, call: Call) -> None:
         deployment = call.deployment
         name = "" if deployment is None else deployment.record.name
         key = "" if call.principal == call.client else call.principal  # of addresses there is no end
@@ -73,8 +82,6 @@ class RequestMetrics:
             return  # refused at the door
         timings = account.timings
         timings.queue.observe(call.queued_seconds)  # also of those that waited in vain
-        if timings.queue.pending >= MOST_PENDING:
-            timings.settle()
         if not call.answered_at or status >= 400:
             return  # quick failures would make a slow model look quick
         timings.total.observe(call.ended_at - call.arrived_at)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from opentelemetry import trace
@@ -54,7 +54,11 @@ class Spans:
         own = above.below(random.getrandbits(64) or 1, sampled=asked.decision is Decision.RECORD_AND_SAMPLE)
         call.traced, call.trace_lines = Traced(own, parent, fields.get(b"host", b"")), own.lines()
 
-    def ended(self, call: Call) -> None:
+    def ended(self, calls: Sequence[Call]) -> None:
+        for call in calls:
+            self._end(call)
+
+    def _end(self, call: Call) -> None:
         """On every request's end."""
         traced = call.traced
         if traced is None or not traced.own.sampled:

@@ -7,7 +7,7 @@ counts with the part of it that lies inside.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from argosy.gateway.call import Call
 
@@ -49,8 +49,12 @@ class Throughput:
             ring = self._rings[replica] = _Ring()
         ring.add(int(self._clock()), events)
 
-    def ended(self, call: Call) -> None:
-        """On every request's end: one step for a short one, at most one for each second of the window."""
+    def ended(self, calls: Sequence[Call]) -> None:
+        """On the end of requests: one step for a short one, at most one for each second of the window."""
+        for call in calls:
+            self._count(call)
+
+    def _count(self, call: Call) -> None:
         tokens, usage = call.untold_events, call.usage
         if usage is not None:
             tokens += usage.completion_tokens - call.events

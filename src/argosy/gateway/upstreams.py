@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from argosy.errors import ConnectError, InputError
@@ -11,7 +11,7 @@ from argosy.protocol.heartbeat import engine_key
 from argosy.registry.records import Replica
 from argosy.wire.connection import Exchange
 from argosy.wire.origin import proxy_for, split_url
-from argosy.wire.pool import Pool
+from argosy.wire.pool import Guard, Pool
 
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]+")  # of a key: a line break would smuggle another header
 CLIENT_BASE = "/v1"  # what stands before an endpoint's path at the door, and what a remote's URL ends in
@@ -45,7 +45,7 @@ class Upstream:
         body: bytes,
         request_id: bytes,
         connect_seconds: float,
-        started: Callable[[Exchange], object] | None = None,
+        guard: Guard | None = None,
         *,
         may_resend: bool = True,
         more: bytes = b"",
@@ -57,7 +57,7 @@ class Upstream:
         if head is None:
             head = self._heads[path] = self._head("POST", path) + b"content-type: application/json\r\nx-request-id: "
         head = b"%b%b\r\n%bcontent-length: %d\r\n\r\n" % (head, request_id, more, len(body))
-        return self.pool.exchange(head, body, connect_seconds, started, may_resend=may_resend)
+        return self.pool.exchange(head, body, connect_seconds, guard, may_resend=may_resend)
 
     async def get(self, path: str, connect_seconds: float) -> Exchange:
         return await self.pool.exchange(self._head("GET", path) + b"\r\n", b"", connect_seconds)

@@ -42,10 +42,10 @@ class Exchange:
         "unread",
     )
 
-    def __init__(self, connection: Connection, loop: asyncio.AbstractEventLoop, parts: list[bytes]) -> None:
+    def __init__(self, connection: Connection, parts: list[bytes], news: Signal) -> None:
         self._connection = connection
         self._parts = parts  # of the body that have come and are unread: the connection fills it
-        self._news = Signal(loop)
+        self._news = news  # the connection's: it has one exchange at a time
         self.unread = 0  # bytes that have come since the last reading, framing and all
         self.head: AnswerHead | None = None  # None until it is complete
         self.started = False  # at least one byte of the answer has come
@@ -155,7 +155,7 @@ class Connection(asyncio.Protocol):
         "_known",
         "_last",
         "_left",
-        "_loop",
+        "_news",
         "_on_idle",
         "_parser",
         "_parts",
@@ -166,8 +166,8 @@ class Connection(asyncio.Protocol):
     )
 
     def __init__(self, loop: asyncio.AbstractEventLoop, on_idle: Callable[[Connection], None]) -> None:
-        self._loop = loop
         self._on_idle = on_idle
+        self._news = Signal(loop)
         self._transport: asyncio.Transport | None = None
         self._parts: list[bytes] = []
         self._parser = httptools.HttpResponseParser(_Callbacks(self, self._parts))
@@ -187,7 +187,7 @@ class Connection(asyncio.Protocol):
         assert self._transport is not None and self._exchange is None
         self._parts.clear()
         self._left = self._head_bytes = 0
-        exchange = self._exchange = Exchange(self, self._loop, self._parts)
+        exchange = self._exchange = Exchange(self, self._parts, self._news)
         if len(body) < COPIED_BYTES:
             self._transport.write(head + body)
         else:
@@ -209,7 +209,8 @@ class Connection(asyncio.Protocol):
         self._exchange = None
         if exchange.complete and self._keep_alive and not self.closed:
             self.used = True
-            self._on_idle(self)
+            on_idle = self._on_idle
+            on_idle(self)
         else:
             self.abort()
 

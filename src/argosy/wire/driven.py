@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context
-from typing import Any
+from typing import Any, Protocol
 
 Message = tuple[()] | tuple[str]  # the arguments of a CancelledError
 
@@ -23,10 +23,11 @@ class Signal:
     (https://docs.python.org/3/library/asyncio-extending.html).
     """
 
-    __slots__ = ("_asyncio_future_blocking", "_callback", "_cancelled", "_context", "_loop")
+    __slots__ = ("_asyncio_future_blocking", "_callback", "_cancelled", "_context", "_loop", "driven")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
+        self.driven: Driven | None = None  # who awaits it, where that is no task
         self._callback: Callable[[Any], object] | None = None
         self._context: Context | None = None
         self._cancelled: Message | None = None
@@ -34,17 +35,17 @@ class Signal:
 
     @property
     def awaited(self) -> bool:
-        return self._callback is not None
+        return self.driven is not None or self._callback is not None
 
     def fire(self) -> None:
         """Whoever awaits it goes on: a driven coroutine before this returns."""
-        callback = self._callback
-        if callback is not None:
+        driven = self.driven
+        if driven is not None:
+            self.driven = None
+            driven.go_on()
+        elif (callback := self._callback) is not None:
             self._callback = None
-            if self._context is None:
-                callback(self)
-            else:
-                self._loop.call_soon(callback, self, context=self._context)
+            self._loop.call_soon(callback, self, context=self._context)
 
     def __await__(self) -> Generator[Signal, None, None]:
         self._asyncio_future_blocking = True
@@ -53,7 +54,7 @@ class Signal:
             message, self._cancelled = self._cancelled, None
             raise asyncio.CancelledError(*message)
 
-    # as a future
+    # as a future, to a task
 
     def get_loop(self) -> asyncio.AbstractEventLoop:
         return self._loop
@@ -66,21 +67,27 @@ class Signal:
         return None
 
     def cancel(self, msg: str | None = None) -> bool:
-        if self._callback is None:
+        if not self.awaited:
             return False
         self._cancelled = () if msg is None else (msg,)
         self.fire()
         return True
 
 
+class Owner(Protocol):
+    def over(self, failure: BaseException | None) -> object:
+        """The coroutine has come to its end, by what it raised where it raised something."""
+        ...
+
+
 class Driven:
-    """Runs a coroutine. `on_end` gets what it raised, or None, when it is over; `cancel` is as a task's."""
+    """Runs a coroutine for its owner, who hears of its end; `cancel` is as a task's."""
 
-    __slots__ = ("_cancelled", "_coroutine", "_on_end", "_waits_for")
+    __slots__ = ("_cancelled", "_coroutine", "_owner", "_waits_for")
 
-    def __init__(self, coroutine: Coroutine[Any, Any, None], on_end: Callable[[BaseException | None], object]) -> None:
+    def __init__(self, coroutine: Coroutine[Any, Any, None], owner: Owner) -> None:
         self._coroutine: Coroutine[Any, Any, None] | None = coroutine
-        self._on_end: Callable[[BaseException | None], object] | None = on_end
+        self._owner: Owner | None = owner
         self._waits_for: Any = None  # a Signal or a future; None: it runs, or has not begun, or is over
         self._cancelled: Message | None = None
 
@@ -98,8 +105,11 @@ class Driven:
             self._end(error)
             return
         self._waits_for = waits_for
-        waits_for._asyncio_future_blocking = False
-        waits_for.add_done_callback(self.go_on)
+        if waits_for.__class__ is Signal:
+            waits_for.driven = self
+        else:
+            waits_for._asyncio_future_blocking = False
+            waits_for.add_done_callback(self.go_on)
         if self._cancelled is not None:
             message, self._cancelled = self._cancelled, None
             self.cancel(*message)
@@ -113,7 +123,7 @@ class Driven:
         return True
 
     def _end(self, error: BaseException | None) -> None:
-        on_end = self._on_end
-        self._coroutine = self._on_end = None  # whoever is told may know us: no cycle may be left for the collector
-        assert on_end is not None
-        on_end(error)
+        owner = self._owner
+        self._coroutine = self._owner = None  # the owner may know us: no cycle may be left for the collector
+        assert owner is not None
+        owner.over(error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import Callable
+from typing import Protocol
 
 from argosy.errors import BrokenAnswerError, ConnectError
 from argosy.wire.connection import Connection, Exchange
@@ -13,6 +13,10 @@ from argosy.wire.origin import Origin
 from argosy.wire.tls import Pins, check_pin, pinned_context
 
 CONNECT_ANSWER_BYTES = 16 * 1024
+
+
+class Guard(Protocol):
+    def watch(self, exchange: Exchange) -> object: ...
 
 
 class Pool:
@@ -41,13 +45,13 @@ class Pool:
         head: bytes,
         body: bytes,
         connect_seconds: float,
-        started: Callable[[Exchange], object] | None = None,
+        guard: Guard | None = None,
         *,
         may_resend: bool = True,
     ) -> Exchange:
         """Sends a request and waits for its answer's head. Raises ConnectError, BrokenAnswerError.
 
-        `started` gets the exchange as soon as the request is on its way, so that a time limit can `fail` it.
+        `guard` gets the exchange as soon as the request is on its way, so that a time limit can `fail` it.
 
         A kept connection may be closed by the server just as we use it; then the request goes out once more on a new
         one. Should that not be reached, the server may have died of the request: BrokenAnswerError, not ConnectError.
@@ -65,8 +69,8 @@ class Pool:
                         raise failure from None
                     raise
             exchange = connection.send(head, body)
-            if started is not None:
-                started(exchange)
+            if guard is not None:
+                guard.watch(exchange)
             try:
                 await exchange.answer()
             except BaseException as error:

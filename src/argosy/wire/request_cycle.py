@@ -30,13 +30,13 @@ class Line(Protocol):
     client: tuple[str, int] | None
     server: tuple[str, int] | None
 
-    @property
     def default_lines(self) -> bytes: ...
     @property
     def write(self) -> Callable[[bytes], None]: ...
     async def writable(self) -> None: ...
     def resume_reading(self) -> None: ...
     def cycle_ended(self, cycle: RequestCycle) -> None: ...
+    def cycle_over(self, cycle: RequestCycle, failure: BaseException | None) -> None: ...
 
 
 class RequestCycle:
@@ -49,6 +49,7 @@ class RequestCycle:
         "_news",
         "_parts",
         "_received",
+        "client",
         "continue_expected",
         "ended",
         "head",
@@ -63,6 +64,7 @@ class RequestCycle:
 
     def __init__(self, connection: Line, head: RequestHead, length: int | None, *, keep_alive: bool) -> None:
         self._connection = connection
+        self.client = connection.client
         self.head = head
         self.length = length
         self.keep_alive = keep_alive
@@ -97,11 +99,12 @@ class RequestCycle:
         if self._news is not None:
             self._news.fire()
 
-    # a handler reads
+    # its coroutine tells
 
-    @property
-    def client(self) -> tuple[str, int] | None:
-        return self._connection.client
+    def over(self, failure: BaseException | None) -> None:
+        self._connection.cycle_over(self, failure)
+
+    # a handler reads
 
     def take(self) -> bytes:
         """What has come of the body and has not been taken."""
@@ -137,9 +140,8 @@ class RequestCycle:
         line = STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
         end = b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n"
         self.started = self.ended = True
-        connection.write(
-            b"%b%b%bcontent-length: %d\r\n%b%b" % (line, lines, connection.default_lines, len(body), end, body)
-        )
+        write = connection.write
+        write(b"%b%b%bcontent-length: %d\r\n%b%b" % (line, lines, connection.default_lines(), len(body), end, body))
         connection.cycle_ended(self)
 
     def begin(self, status: int, lines: bytes, length: int | None = None) -> None:
@@ -149,9 +151,9 @@ class RequestCycle:
         self._chunked = length is None and status not in (204, 304)
         line = STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
         if length is None:
-            self._begun = b"%b%b%b" % (line, lines, self._connection.default_lines)
+            self._begun = b"%b%b%b" % (line, lines, self._connection.default_lines())
         else:
-            default = self._connection.default_lines
+            default = self._connection.default_lines()
             self._begun = b"%b%b%bcontent-length: %d\r\n" % (line, lines, default, length)
 
     def write(self, data: bytes) -> bool:

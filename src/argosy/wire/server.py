@@ -11,7 +11,6 @@ Owns the connection and the framing of requests and answers. Knows no route.
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
 import secrets
 import socket
@@ -91,7 +90,6 @@ class HttpProtocol(asyncio.Protocol):
         self._default_headers: list[tuple[bytes, bytes]] = []
         self._default_lines = b""
 
-    @property
     def default_lines(self) -> bytes:
         """What uvicorn adds to every answer: the date."""
         headers = self.state.default_headers
@@ -303,7 +301,7 @@ class HttpProtocol(asyncio.Protocol):
             path = cycle.head.path
             handler = self._hot.get(path) or self._also_hot(path)
         if handler is not None:
-            driven = cycle.task = Driven(handler(cycle), functools.partial(self._over, cycle))
+            driven = cycle.task = Driven(handler(cycle), cycle)
             self.state.tasks.add(driven)  # type: ignore[arg-type]  # uvicorn counts and cancels what is there
             driven.go_on()
         else:
@@ -318,9 +316,9 @@ class HttpProtocol(asyncio.Protocol):
             pass  # its client has left, or the server ends: nobody waits for this task
         except Exception as error:  # noqa: BLE001  the last line of defence: the connection must not hang for a fault of ours
             failure = error
-        self._over(cycle, failure)
+        self.cycle_over(cycle, failure)
 
-    def _over(self, cycle: RequestCycle, failure: BaseException | None) -> None:
+    def cycle_over(self, cycle: RequestCycle, failure: BaseException | None) -> None:
         """A request's coroutine has come to its end."""
         self.state.tasks.discard(cycle.task)
         if failure is not None and not isinstance(failure, asyncio.CancelledError):

@@ -12,9 +12,9 @@ def taken(budget: RetryBudget) -> int:
     return count
 
 
-def count(budget: RetryBudget, requests: int) -> None:
+def count(budget: RetryBudget, requests: int, now: float) -> None:
     for _ in range(requests):
-        budget.count_request()
+        budget.count_request(now)
 
 
 def test_a_few_retries_are_always_allowed() -> None:
@@ -22,15 +22,16 @@ def test_a_few_retries_are_always_allowed() -> None:
 
 
 def test_of_many_requests_a_fifth_may_be_retried() -> None:
-    budget = RetryBudget(FakeClock())
-    count(budget, 1000)
+    clock = FakeClock()
+    budget = RetryBudget(clock)
+    count(budget, 1000, clock.now)
     assert taken(budget) == 200
 
 
 def test_a_window_that_has_just_begun_remembers_the_traffic_before_it() -> None:
     clock = FakeClock()
     budget = RetryBudget(clock)
-    count(budget, 1000)
+    count(budget, 1000, clock.now)
     clock.now += WINDOW_SECONDS
     assert taken(budget) == 200
 
@@ -38,17 +39,17 @@ def test_a_window_that_has_just_begun_remembers_the_traffic_before_it() -> None:
 def test_a_window_that_has_just_begun_remembers_the_retries_before_it() -> None:
     clock = FakeClock()
     budget = RetryBudget(clock)
-    count(budget, 1000)
+    count(budget, 1000, clock.now)
     assert taken(budget) == 200
     clock.now += WINDOW_SECONDS
-    count(budget, 500)
+    count(budget, 500, clock.now)
     assert taken(budget) == 100
 
 
 def test_what_was_long_ago_does_not_count() -> None:
     clock = FakeClock()
     budget = RetryBudget(clock)
-    count(budget, 1000)
+    count(budget, 1000, clock.now)
     taken(budget)
     clock.now += 2 * WINDOW_SECONDS
     assert taken(budget) == RETRY_FLOOR

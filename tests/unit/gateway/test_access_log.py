@@ -19,7 +19,7 @@ from argosy.telemetry.logging import LogFormat, is_event_line
 async def line_of(call: Call, log_format: LogFormat = "text") -> str:
     stream = io.StringIO()
     log = AccessLog(stream, log_format)
-    log.write(call)
+    log.write_calls([call])
     log.flush()
     lines = stream.getvalue().splitlines()
     assert len(lines) == 1, lines
@@ -104,8 +104,8 @@ async def test_a_client_cannot_fill_the_log_with_one_request(log_format: LogForm
 async def test_a_visit_is_one_line_whatever_its_path_holds() -> None:
     stream = io.StringIO()
     log = AccessLog(stream)
-    log.write(Visit(b"req-1", "GET", "/v1/models", 200, 0.0123, 1.0))
-    log.write(Visit(b"req-2", "GET", "/no\n2026 INFO x", 404, 0.0, 1.0))
+    log.write_visit(Visit(b"req-1", "GET", "/v1/models", 200, 0.0123, 1.0))
+    log.write_visit(Visit(b"req-2", "GET", "/no\n2026 INFO x", 404, 0.0, 1.0))
     log.flush()
     lines = stream.getvalue().splitlines()
     assert all(map(is_event_line, lines))
@@ -118,7 +118,7 @@ async def test_a_visit_is_one_line_whatever_its_path_holds() -> None:
 async def test_a_visit_as_json_is_one_line_whatever_its_path_holds() -> None:
     stream = io.StringIO()
     log = AccessLog(stream, "json")
-    log.write(Visit(b"req-2", "GET", "/no\n2026 INFO x", 404, 0.0123, 1.0))
+    log.write_visit(Visit(b"req-2", "GET", "/no\n2026 INFO x", 404, 0.0123, 1.0))
     log.flush()
     assert stream.getvalue().count("\n") == 1
     told = json.loads(stream.getvalue())
@@ -151,6 +151,6 @@ async def test_lines_are_written_without_being_asked_for() -> None:
     stream = Stream()
     log = AccessLog(stream)
     for number in range(3):
-        log.write(Call(b"req-%d" % number, CHAT, arrived_at=1.0, ended_at=2.0))
+        log.write_calls([Call(b"req-%d" % number, CHAT, arrived_at=1.0, ended_at=2.0)])
     await asyncio.wait_for(written.wait(), 5)
     assert [f"id=req-{number} " in line for number, line in enumerate(stream.getvalue().splitlines())] == [True] * 3

@@ -39,9 +39,9 @@ def test_the_header_tells_where_the_time_went() -> None:
 
 
 def test_time_between_tokens_is_a_mean_of_those_after_the_first(metrics: RequestMetrics) -> None:
-    metrics.ended(served(stream=True))
-    metrics.ended(served(stream=True, tokens=1))  # nothing lies between
-    metrics.ended(served())  # when its tokens came, nobody knows
+    metrics.ended([served(stream=True)])
+    metrics.ended([served(stream=True, tokens=1)])  # nothing lies between
+    metrics.ended([served()])  # when its tokens came, nobody knows
     metrics.settle()
     timings = metrics.timings["m"]
     assert (timings.between_tokens.counts[-1], timings.between_tokens.sum) == (1, pytest.approx(1.9995 / 4))
@@ -52,7 +52,7 @@ def test_time_between_tokens_is_a_mean_of_those_after_the_first(metrics: Request
 def test_the_events_of_a_stream_without_usage_count_as_its_tokens(metrics: RequestMetrics) -> None:
     cut = served(stream=True)
     cut.usage, cut.events = None, 3
-    metrics.ended(cut)
+    metrics.ended([cut])
     metrics.settle()
     assert (metrics.accounts["m", "key-1"].prompt_tokens, metrics.accounts["m", "key-1"].generation_tokens) == (0, 3)
     assert metrics.timings["m"].between_tokens.sum == pytest.approx(1.9995 / 2)
@@ -60,7 +60,7 @@ def test_the_events_of_a_stream_without_usage_count_as_its_tokens(metrics: Reque
 
 def test_without_a_scrape_no_more_than_a_thousand_observations_are_kept(metrics: RequestMetrics) -> None:
     for _ in range(2 * MOST_PENDING + 1):
-        metrics.ended(served())
+        metrics.ended([served()])
     timings = metrics.timings["m"]
     for each in (timings.queue, timings.total, timings.gateway):
         assert each.pending <= MOST_PENDING
@@ -73,12 +73,12 @@ def test_a_client_without_a_key_is_not_counted_by_its_address(metrics: RequestMe
     for address in ("10.0.0.1", "10.0.0.2"):
         call = served()
         call.principal = call.client = address
-        metrics.ended(call)
+        metrics.ended([call])
     assert list(metrics.accounts) == [("m", "")]
 
 
 def test_a_request_that_met_no_replica_is_counted_but_not_timed(metrics: RequestMetrics) -> None:
-    metrics.ended(Call(b"r", CHAT, 10.0, principal="key-1", deployment=DEPLOYMENT, status=400, ended_at=10.1))
+    metrics.ended([Call(b"r", CHAT, 10.0, principal="key-1", deployment=DEPLOYMENT, status=400, ended_at=10.1)])
     metrics.settle()
     assert metrics.accounts["m", "key-1"].by_status == {400: 1}
     assert metrics.timings["m"].queue.counts[-1] == 0

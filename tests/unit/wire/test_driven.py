@@ -10,14 +10,19 @@ from argosy.wire.driven import Driven, Signal
 
 
 class Told:
-    """What a driven coroutine came to."""
+    """What a driven coroutine came to: its owner."""
 
     def __init__(self) -> None:
         self.steps: list[str] = []
         self.ends: list[BaseException | None] = []
+        self.ended = asyncio.Event()
+
+    def over(self, failure: BaseException | None) -> None:
+        self.ends.append(failure)
+        self.ended.set()
 
     def drive(self, coroutine: Coroutine[Any, Any, None]) -> Driven:
-        driven = Driven(coroutine, self.ends.append)
+        driven = Driven(coroutine, self)
         driven.go_on()
         return driven
 
@@ -42,7 +47,7 @@ async def test_a_driven_coroutine_goes_on_before_its_signal_returns() -> None:
 
 async def test_it_can_await_futures_and_tasks_as_well() -> None:
     told, loop = Told(), asyncio.get_running_loop()
-    future, over = loop.create_future(), loop.create_future()
+    future: asyncio.Future[str] = loop.create_future()
 
     async def limited() -> str:
         async with asyncio.timeout(5):
@@ -53,9 +58,10 @@ async def test_it_can_await_futures_and_tasks_as_well() -> None:
         told.steps.append(await future)
         told.steps.append(await loop.create_task(limited()))
 
-    Driven(waits(), over.set_result).go_on()
+    told.drive(waits())
     future.set_result("one")
-    assert await over is None
+    await told.ended.wait()
+    assert told.ends == [None]
     assert told.steps == ["one", "two"]
 
 
@@ -79,16 +85,15 @@ def on_future(signal: Signal, future: asyncio.Future[None]) -> asyncio.Future[No
 
 @pytest.mark.parametrize("what", [on_signal, on_future])
 async def test_cancelling_raises_where_it_waits_with_the_reason(what: Callable[..., Any]) -> None:
-    loop = asyncio.get_running_loop()
-    over: asyncio.Future[BaseException | None] = loop.create_future()
+    told, loop = Told(), asyncio.get_running_loop()
 
     async def waits() -> None:
         await what(Signal(loop), loop.create_future())
 
-    driven = Driven(waits(), over.set_result)
-    driven.go_on()
+    driven = told.drive(waits())
     assert driven.cancel("why")
-    error = await over
+    await told.ended.wait()
+    error = told.ends[0]
     assert isinstance(error, asyncio.CancelledError)
     assert error.args == ("why",)
     assert not driven.cancel("again")
@@ -121,7 +126,7 @@ async def test_one_that_is_cancelled_while_it_runs_hears_of_it_at_its_next_wait(
         told.steps.append("goes on")
         await signal
 
-    driven = Driven(waits(), told.ends.append)
+    driven = Driven(waits(), told)
     driven.go_on()
     assert told.steps == ["goes on"]
     assert [type(each) for each in told.ends] == [asyncio.CancelledError]
