@@ -57,13 +57,21 @@ class Answers:
         self._on_events = on_events
 
     async def stream(
-        self, call: Call, exchange: Exchange, limits: TimeLimits, replica: Replica, reply: Reply, *, hold: Hold | None
+        self,
+        call: Call,
+        exchange: Exchange,
+        limits: TimeLimits,
+        replica: Replica,
+        reply: Reply,
+        *,
+        head: AnswerHead,
+        hold: Hold | None,
     ) -> None:
         framer = EventFramer()
         events, shown = await _first(exchange, framer, hold)
         first, surface = events, call.surface
         limits.answer_begins(call.task)
-        call.status = exchange.status
+        call.status = head.status
         now = self._clock()
         timing = call.answer_begins(exchange.sent_at, exchange.active_at, now)
         reply.begin(call.status, _STREAM_LINES % (call.request_id, timing))
@@ -79,10 +87,13 @@ class Answers:
                 data = await exchange.read()
                 events = framer.feed(data) if data else b""
                 shown = hold(events) if hold is not None else events
-            if is_whole_event(framer.tail):  # an engine that forgot the last blank line
-                events += framer.tail + b"\n\n"
+            tail = framer.tail
+            if not tail:
+                pass
+            elif is_whole_event(tail):  # an engine that forgot the last blank line
+                events += tail + b"\n\n"
                 shown = hold(events) if hold is not None else events
-            elif framer.tail:
+            else:
                 raise BrokenAnswerError("the engine ended its stream in the middle of an event")
             ending = (before_last + last + events)[-ENDING_BYTES:]
             done = surface.has_ended(ending)
@@ -96,12 +107,13 @@ class Answers:
             why = limits.too_slow() if cancelled.args == (CLIENT_TOO_SLOW,) else stopping()
             await asyncio.get_running_loop().create_task(_last_words(reply, surface.error_event(why)))
             raise
-        self._count(call, shown, exchange.active_at)
-        if not done:
-            shown += surface.closing if hold is None else hold(surface.closing)
         call.usage = surface.usage_of_stream(first, ending)
         if isinstance(hold, ChoiceRepair):
             call.usage = hold.usage or call.usage
+        if call.usage is None:  # else it tells the last ones' tokens, and of a burst those are all
+            self._count(call, shown, exchange.active_at)
+        if not done:
+            shown += surface.closing if hold is None else hold(surface.closing)
         reply.end(shown)
 
     def _count(self, call: Call, events: bytes, now: float) -> None:

@@ -58,7 +58,7 @@ class Call:
     answered_at: float = 0.0  # when the first bytes went to the client
     ended_at: float = 0.0
     status: int = 0  # of our answer; 499: the client left before it had one
-    events: int = 0  # of the engine's stream, passed on or assembled
+    events: int = 0  # of the engine's stream, passed on or assembled; but for its last part where usage tells of it
     untold_events: int = 0  # of those, not counted for the replica yet
     told_at: float = 0.0  # when they were last
     error: str = ""  # what went wrong, also after the answer had begun

@@ -6,7 +6,8 @@ them. What a deployment wants changed for all its engines is shaping.py's.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -17,13 +18,14 @@ from argosy.gateway.held_back import without_progress, without_usage
 from argosy.gateway.repair import ChoiceRepair, EndRepair
 from argosy.gateway.tool_calls import FirstCalls, ForcedCalls
 from argosy.gateway.tool_schema import binding
-from argosy.protocol.openai import with_fields, with_fields_before
+from argosy.protocol.openai import opening, with_fields, with_opening
 from argosy.protocol.peek import ChatPeek, CompletionPeek, Generation, Tool
 from argosy.protocol.replica import ReplicaStatus
 from argosy.protocol.traits import EngineTraits
 
 Hold = Callable[[bytes], bytes]
 _PROGRESS = "return_progress"  # llama.cpp's field
+_ADDED: Mapping[str, Any] = {"stream": True, "stream_options": {"include_usage": True}, _PROGRESS: True}
 
 
 class Outgoing(msgspec.Struct, frozen=True):
@@ -51,12 +53,12 @@ def outgoing(call: Call, status: ReplicaStatus) -> Outgoing:
         if call.stream:
             if not traits.tells_usage and not found.wants_usage:
                 hold = without_usage
-                options = {**(given or {}), "include_usage": True}
+                options = {**(given or {}), **_ADDED["stream_options"]}
                 (missing if given is UNSET else changed)["stream_options"] = options
         elif bounded is not None or not traits.cancels_plain:
             assemble = True
             (missing if found.stream is UNSET else changed)["stream"] = True
-            (missing if given is UNSET else changed)["stream_options"] = {"include_usage": True}
+            (missing if given is UNSET else changed)["stream_options"] = _ADDED["stream_options"]
         if traits.tells_progress and (call.stream or assemble) and b'"%b"' % _PROGRESS.encode() not in call.body:
             hold = without_progress
             missing[_PROGRESS] = True
@@ -71,8 +73,14 @@ def outgoing(call: Call, status: ReplicaStatus) -> Outgoing:
     if changed:
         body = with_fields(body, missing | changed)
     elif missing:
-        body = with_fields_before(body, missing)
+        body = with_opening(body, _opening(tuple(missing)))
     return Outgoing(body, hold, assemble)
+
+
+@functools.cache
+def _opening(names: tuple[str, ...]) -> bytes:
+    """Of a body to which these are added; few different ones, in every stream."""
+    return opening({name: _ADDED[name] for name in names})
 
 
 def _calls(found: ChatPeek, hold: Hold | None) -> Hold:

@@ -128,7 +128,7 @@ class Relay:
             elif sent.assemble:
                 await self._answers.assembled(call, exchange, reply, hold=sent.hold)
             else:
-                await self._answers.stream(call, exchange, limits, replica, reply, hold=sent.hold)
+                await self._answers.stream(call, exchange, limits, replica, reply, head=head, hold=sent.hold)
             if call.status >= 500:  # in the engine's own words
                 said = f"it answered {call.status}"
                 code = str(UpstreamError.code)

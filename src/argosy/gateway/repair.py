@@ -176,9 +176,10 @@ class EndRepair:
 
     def _said_in(self, events: bytes) -> tuple[bool, bool]:
         """Whether they say why the answer ended, and the usage, should that be wanted."""
+        # From the end, where they are.
         return (
-            b'"finish_reason":"' in events or b'"finish_reason": "' in events,
-            not self._wants_usage or b'"usage":{' in events or b'"usage": {' in events,
+            events.rfind(b'"finish_reason":"') >= 0 or events.rfind(b'"finish_reason": "') >= 0,
+            not self._wants_usage or events.rfind(b'"usage":{') >= 0 or events.rfind(b'"usage": {') >= 0,
         )
 
 

@@ -32,8 +32,17 @@ def with_fields_before(body: bytes, fields: dict[str, Any]) -> bytes:
     Where it names one after all, its own value comes last and wins, as in every common JSON reader. For a body that
     `peek` took: it is an object, and not an empty one.
     """
-    inside = body.index(b"{") + 1
-    return msgspec.json.encode(fields)[:-1] + b"," + body[inside:]
+    return with_opening(body, opening(fields))
+
+
+def opening(fields: dict[str, Any]) -> bytes:
+    """How an object begins that has these fields in front."""
+    return msgspec.json.encode(fields)[:-1] + b","
+
+
+def with_opening(body: bytes, begun: bytes) -> bytes:
+    """`with_fields_before`, of fields that were encoded before."""
+    return begun + body[body.index(b"{") + 1 :]
 
 
 def fields_of(body: bytes) -> dict[str, msgspec.Raw]:
