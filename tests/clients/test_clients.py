@@ -198,7 +198,7 @@ class TestAnthropic:
         tool = {"name": TOOL["name"], "description": TOOL["description"], "input_schema": TOOL["parameters"]}
         asked = [{"role": "user", "content": PARIS}]
         given = {"model": "caller", "max_tokens": 99, "tools": [tool], "messages": asked}
-        given["extra_body"] = {"temperature": 0}  # which that SDK knows no more
+        given["extra_body"] = {"temperature": 0}  # the SDK has no such argument any more
         with client.messages.stream(**given) as stream:
             pieces = [event.partial_json for event in stream if event.type == "input_json"]
             message = stream.get_final_message()
