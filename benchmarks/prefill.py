@@ -22,7 +22,7 @@ from typing import Any
 from argosy.config.environment import Environment
 from argosy.models.resolve import resolve
 
-BATCHES = (32, 64, 128, 512, 2048)
+BATCHES = (16, 32, 64, 128, 512, 2048)
 WORDS = [
     "the",
     "cat",

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from argosy.app.composition import compose_gateway
+from argosy.app.heap import keep_freed_memory
 from argosy.app.settings import GatewaySecrets, GatewaySettings, gateway_settings
 from argosy.config.environment import Environment
 from argosy.errors import InputError
@@ -108,6 +109,7 @@ async def _serve_gateway(
     # Requests leave no cycles behind: looking for some after every 700 new objects is a twentieth of their cost.
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+    keep_freed_memory()
     try:
         # A gateway whose tables are kept no more must not go on serving from them: it ends, and another is started.
         async with asyncio.TaskGroup() as together:

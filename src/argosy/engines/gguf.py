@@ -65,6 +65,11 @@ class GgufHeader:
         """Whether the model says how its embeddings are made."""
         return self._of_architecture("pooling_type") is not None
 
+    @property
+    def keeps(self) -> bool:
+        """Whether it has a cache: an encoder reads all at once and keeps nothing."""
+        return self._of_architecture("attention.causal") is not False
+
     def cache_bytes(self, context: int) -> int:
         """A lower bound of what the cache of so many tokens takes; 0 where this header does not tell."""
         architecture = f"{self.fields.get('general.architecture')}."
@@ -73,13 +78,27 @@ class GgufHeader:
         layers, heads = self._of_architecture("block_count"), self._of_architecture("attention.head_count")
         width = self._of_architecture("embedding_length")
         cached_heads = self._of_architecture("attention.head_count_kv") or heads
-        if self._of_architecture("attention.causal") is False:
-            return 0  # an encoder reads all at once and keeps nothing
+        if not self.keeps:
+            return 0
         if not all(isinstance(value, int) and value > 0 for value in (layers, heads, width, cached_heads)):
             return 0  # per-layer lists among others
         head = width // heads
         key, value = self._of_architecture("attention.key_length"), self._of_architecture("attention.value_length")
         return int(context * layers * cached_heads * ((key or head) + (value or head)) * _KV_BYTES)
+
+    def multiplications_per_token(self, context: int) -> int:
+        """Of one token that is read in the middle of such a context; 0 where this header does not tell. With the
+        layers' weights (in a mixture of experts with those that are used), and with all tokens before it."""
+        layers, width = self._of_architecture("block_count"), self._of_architecture("embedding_length")
+        heads, inner = self._of_architecture("attention.head_count"), self._of_architecture("feed_forward_length")
+        cached_heads = self._of_architecture("attention.head_count_kv") or heads
+        if used := self._of_architecture("expert_used_count"):
+            inner = (self._of_architecture("expert_feed_forward_length") or inner or 0) * used
+        if not all(isinstance(value, int) and value > 0 for value in (layers, width, heads, cached_heads, inner)):
+            return 0  # per-layer lists among others
+        head = self._of_architecture("attention.key_length") or width // heads
+        attention = 2 * width * heads * head + 2 * width * cached_heads * head + context * heads * head
+        return int(layers * (attention + 3 * width * inner))
 
     def _of_architecture(self, field: str) -> Any:
         return self.fields.get(f"{self.fields.get('general.architecture')}.{field}")
