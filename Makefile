@@ -41,8 +41,9 @@ screenshots: setup web  ## the pictures of the READMEs, taken of a real fleet
 test-engines: setup  ## vLLM and transformers for real, each in an environment of its own (4.7 GB, built once, about 10 minutes)
 	@exec env ARGOSY_TEST_ENGINES=build $(BIN)/pytest tests/environments
 
-test-fastchat: setup  ## the real FastChat 0.2.36 beside Argosy, in an environment of its own in the cache (2 GB, made once)
-	@exec $(BIN)/pytest tests/fastchat
+test-fastchat: setup  ## the real FastChat 0.2.36 beside Argosy: its pieces, then tokens/s (2 GB in the cache, made once)
+	@$(BIN)/pytest tests/fastchat
+	@exec $(BIN)/python benchmarks/fastchat.py
 
 check: setup  ## what to run before every commit: style, types, quick tests
 	$(BIN)/ruff check

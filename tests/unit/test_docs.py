@@ -20,6 +20,7 @@ SOURCE = ROOT / "src" / "argosy"
 TROUBLESHOOTING = ROOT / "docs" / "guide" / "troubleshooting.md"
 OPERATIONS = ROOT / "docs" / "guide" / "operations.md"
 PAGES = english()
+ROAD = 16  # steps of who deploys with FastChat: each has its command here and what got better
 
 
 def both(path: Path) -> list[Page]:
@@ -41,6 +42,15 @@ def test_both_languages_say_the_same(page: Page) -> None:
         if ours.language in RUNNABLE:
             assert theirs.typed == ours.typed
     assert other.links() == page.links()
+
+
+def test_the_readme_has_every_step_of_the_road_from_fastchat() -> None:
+    for readme, road in zip(both(ROOT / "README.md"), both(ROOT / "docs" / "coming-from-fastchat.md"), strict=True):
+        head, *steps = road.rows()[: 1 + ROAD]
+        begin = readme.rows().index(head) + 1
+        shown = readme.rows()[begin : begin + ROAD]
+        assert [row[0] for row in shown] == [row[0] for row in steps]
+        assert [row for row in (*shown, *steps) if len(row) != 3 or not all(row)] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
