@@ -62,7 +62,7 @@ deployments:
     source: {path}
     replicas: 2
     policy: {policy}
-    options: {{context: 2048, slots: 4, threads: 1}}
+    options: {{context: 2048, slots: 4, threads: 1, prompt_cache_mib: 0}}  # room for four, as with a large model
     timeouts: {{first_token: 600, total: 1200}}  # on a busy machine round_robin takes more than the usual minute
 """
 WORK: Mapping[str, tuple[str, str]] = {  # what it is measured against, and affinity

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,8 +10,8 @@ import pytest
 
 from argosy.config.environment import Environment
 from argosy.models.catalog import CATALOG
-from argosy.models.resolve import resolve
 from command import Argosy
+from real_models import weights
 
 
 @pytest.fixture
@@ -42,12 +41,8 @@ def argosy(home: Path, tmp_path: Path) -> Iterator[Argosy]:
 
 @pytest.fixture(scope="session")
 def smollm2() -> Path:
-    """The demonstration model: from ARGOSY_TEST_MODELS if it is there, else from Argosy's own cache, fetched once."""
-    given = os.environ.get("ARGOSY_TEST_MODELS")
-    if given and (found := Path(given, CATALOG["smollm2"].file)).is_file():
-        return found
-    cache = Path(given) if given else Environment.read(os.environ).cache
-    return resolve("smollm2", cache=cache, progress=lambda _: None, cancelled=threading.Event(), variables=os.environ)
+    """The demonstration model."""
+    return weights("smollm2")
 
 
 @pytest.fixture(scope="session")

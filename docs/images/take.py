@@ -1,40 +1,57 @@
-"""The pictures of the READMEs and the guide, taken in chromium of a real fleet: `make screenshots`.
+"""The pictures of the READMEs and the guides, taken in chromium of a real fleet: `make screenshots`.
 
-Two models that run here, real conversations, real votes where this Argosy has an arena.
+Two models that run here, real conversations, a real battle. Letters are Inter's where it is installed
+(Debian: fonts-inter), as a browser on a person's desk has better ones than a machine without a screen.
 """
 
 from __future__ import annotations
 
+import json
 import os
-import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING
+from urllib.request import Request, urlopen
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parents[1] / "tests"), str(HERE.parents[1] / "tests" / "browser")]
 
-from command import Argosy  # noqa: E402
-from visiting import Fleet, answered, say, visiting  # noqa: E402
+from visiting import ARGUMENTS, CHROMIUM, Fleet, answered, running, say, visiting  # noqa: E402
+from real_models import weights  # noqa: E402
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-MODELS = Path(os.environ.get("ARGOSY_TEST_MODELS", Path.home() / ".cache" / "argosy-test-models"))
-FLEET = f"""
+FLEET = """
 name: demo
-gateway: {{port: 0}}
+gateway: {port: 0}
+arena: {}
 deployments:
-  qwen2.5-coder-0.5b: {{source: {MODELS}/qwen2.5-coder-0.5b.gguf, options: {{context: 2048, slots: 2, threads: 2}}}}
-  smollm2: {{source: {MODELS}/smollm2-135m.gguf, replicas: 2, options: {{context: 1024, slots: 2, threads: 1}}}}
+  qwen2.5-coder-0.5b: {source: QWEN, options: {context: 2048, slots: 2, threads: 2}}
+  smollm2: {source: SMOLLM2, replicas: 2, options: {context: 1024, slots: 2, threads: 1}}
 """
 PROMPT = {
     "en": "Write a Python function that tells whether a year is a leap year, and say why it works.",
     "zh": "用 Python 写一个判断闰年的函数，并简单解释。",
 }
+FONTS = """<?xml version="1.0"?>
+<!DOCTYPE fontconfig SYSTEM "fonts.dtd">
+<fontconfig>
+  <include ignore_missing="yes">/etc/fonts/fonts.conf</include>
+  <match target="pattern">
+    <test name="family"><string>system-ui</string></test>
+    <edit name="family" mode="assign" binding="strong"><string>Inter</string><string>Noto Sans CJK SC</string></edit>
+  </match>
+</fontconfig>
+"""
 LONG = 240  # seconds: models on a CPU that others use too
 SMALL = {"width": 1180, "height": 760}
+CHARTS_MS = 45_000  # so that there is something in them
 
 
 def chat(page: Page, language: str) -> None:
@@ -63,32 +80,59 @@ def take(browser: Browser, fleet: Fleet) -> None:
         say(page, "What is a fleet of ships called?")
         page.locator(".figures").nth(1).wait_for()
         page.screenshot(path=HERE / "compare.png")
-        page.evaluate(f"sessionStorage.setItem('argosy.key.admin', '{fleet.admin_key}')")
+    with visiting(browser, fleet.url, seconds=LONG, viewport=SMALL) as visit:
+        page = visit.go("#/arena")
+        say(page, "Why is the sea salty? Two sentences.")
+        page.get_by_role("group", name="Which answer is better?").wait_for()
+        page.screenshot(path=HERE / "arena.png")
+    with (
+        visiting(browser, fleet.url, seconds=LONG, viewport={"width": 1180, "height": 900}) as visit,
+        asking(fleet.url),
+    ):
+        visit.page.add_init_script(f"sessionStorage.setItem('argosy.key.admin', '{fleet.admin_key}')")
         page = visit.go("#/fleet")
-        page.reload()
         page.get_by_role("row", name="smollm2.1").wait_for()
-        page.wait_for_timeout(15_000)  # so that there is something in the charts
+        page.wait_for_timeout(CHARTS_MS)
         page.screenshot(path=HERE / "fleet.png")
+
+
+@contextmanager
+def asking(url: str) -> Iterator[None]:
+    """People who ask, so that the fleet has something to do."""
+    enough = Event()
+
+    def person(model: str) -> None:
+        asked = {"model": model, "messages": [{"role": "user", "content": "Tell me about the sea."}], "max_tokens": 60}
+        while not enough.is_set():
+            request = Request(f"{url}/v1/chat/completions", json.dumps(asked).encode())
+            request.add_header("content-type", "application/json")
+            with urlopen(request, timeout=LONG) as answer:
+                answer.read()
+
+    with ThreadPoolExecutor() as people:
+        for model in ("smollm2", "smollm2", "qwen2.5-coder-0.5b"):
+            people.submit(person, model)
+        try:
+            yield
+        finally:
+            enough.set()
 
 
 def main() -> None:
     from playwright.sync_api import sync_playwright  # noqa: PLC0415
 
-    folder = Path(tempfile.mkdtemp())
-    for name in ("home", "work"):
-        (folder / name).mkdir(mode=0o700)
-    argosy = Argosy(folder / "home", folder / "work")
-    argosy.file(FLEET)
-    try:
-        argosy.run("up", "-d", "fleet.yaml")
-        with sync_playwright() as playwright:
-            arguments = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--no-proxy-server"]
-            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=arguments)
-            take(browser, Fleet(argosy, "demo"))
-            browser.close()
-    finally:
-        argosy.end()
-        shutil.rmtree(folder)
+    file = FLEET.replace("QWEN", str(weights("qwen2.5-coder:0.5b"))).replace("SMOLLM2", str(weights("smollm2")))
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running(Path(folder), "demo", file) as fleet,
+        sync_playwright() as playwright,
+    ):
+        fonts = Path(folder, "fonts.conf")
+        fonts.write_text(FONTS)
+        variables = {**os.environ, "FONTCONFIG_FILE": str(fonts)}
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS, env=variables)
+        take(browser, fleet)
+        browser.close()
 
 
 if __name__ == "__main__":

@@ -7,29 +7,19 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from visiting import Fleet, Visit, visiting
+from visiting import ARGUMENTS, CHROMIUM, Fleet, Visit, has_arena, running, visiting
 
 from argosy.web.site import DIST
-from command import Argosy
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 ROOT = Path(__file__).parents[2]
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-dev-shm-usage",
-    "--disable-gpu",
-    "--no-proxy-server",
-    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
-]
 FLEET = """
 name: page
 gateway: {port: 0}
@@ -64,21 +54,10 @@ def why_not() -> str | None:
 @pytest.fixture(scope="session")
 def fleet(tmp_path_factory: pytest.TempPathFactory, smollm2: Path) -> Iterator[Fleet]:
     """One for all tests of the page: what they change, they change back."""
-    folder = tmp_path_factory.mktemp("page")
-    (folder / "home").mkdir(mode=0o700)
-    (folder / "work").mkdir()
-    argosy = Argosy(folder / "home", folder / "work")
     text = FLEET.replace("MODEL", str(smollm2))
-    argosy.file(text if has_arena() else text.replace("arena: {}\n", ""))
-    try:
-        argosy.run("up", "-d", "fleet.yaml")
-        yield Fleet(argosy, "page")
-    finally:
-        argosy.end()
-
-
-def has_arena() -> bool:
-    return all(importlib.util.find_spec(name) for name in ("sqlalchemy", "numpy"))
+    file = text if has_arena() else text.replace("arena: {}\n", "")
+    with running(tmp_path_factory.mktemp("page"), "page", file) as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

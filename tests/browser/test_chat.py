@@ -79,9 +79,13 @@ def test_an_answer_is_stopped_and_asked_for_again_and_both_are_kept(visit: Visit
 
 @pytest.mark.whole
 def test_a_message_is_edited_and_a_conversation_branches(visit: Visit) -> None:
+    visit.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page = visit.go(query="?model=echo")
     say(page, "first words")
     assert answered(page) == "first words"
+    page.locator(ANSWER).get_by_label("Copy").click()
+    page.get_by_label("Copied").wait_for()
+    assert page.evaluate("navigator.clipboard.readText()") == "first words"
     page.get_by_label("Edit", exact=True).click()
     page.get_by_label("Edit").fill("other words")
     page.get_by_role("button", name="Send again").click()
@@ -116,7 +120,10 @@ def test_the_history_is_there_again_searched_renamed_and_removed(visit: Visit) -
 
 
 @pytest.mark.whole
-@pytest.mark.parametrize(("kind", "words"), [("json", "argosy-conversations-1"), ("fastchat", '"type":"chat"')])
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [("json", "argosy-conversations-1"), ("fastchat", '"type":"chat"'), ("markdown", "## user\n\nkeep me")],
+)
 def test_a_conversation_goes_to_a_file_and_comes_back(visit: Visit, tmp_path: Path, kind: str, words: str) -> None:
     page = visit.go(query="?model=echo")
     say(page, "keep me")
@@ -144,6 +151,33 @@ def test_a_broken_stream_shows_what_came_and_a_retry(visit: Visit) -> None:
     assert page.locator(f"{ANSWER} .text").inner_text().startswith("here are")
     page.get_by_role("button", name="Try again").click()
     page.get_by_text("2/2").wait_for()
+
+
+@pytest.mark.whole
+def test_settings_go_with_every_message_and_stay_with_the_conversation(visit: Visit) -> None:
+    page = visit.go(query="?model=echo")
+    page.get_by_label("Settings").click()
+    wanted = {"temperature": 0.5, "top_p": 0.9, "top_k": 40, "max_tokens": 7, "seed": 3}
+    for label, value in zip(("Temperature", "Top p", "Top k", "Most tokens", "Seed"), wanted.values(), strict=True):
+        page.get_by_label(label).fill(str(value))
+    page.get_by_label("System prompt").fill("Be brief.")
+    with page.expect_request("**/v1/chat/completions") as asked:
+        say(page, "look")
+    body = json.loads(asked.value.post_data or "")
+    assert {name: body[name] for name in wanted} == wanted
+    assert body["messages"][0] == {"role": "system", "content": "Be brief."}
+    answered(page)
+    page.reload()
+    page.get_by_label("Settings").click()
+    assert page.get_by_label("Top k").input_value() == "40"
+
+
+def test_a_suggestion_begins_a_conversation(visit: Visit) -> None:
+    page = visit.go(query="?model=echo")
+    suggestion = page.get_by_role("group", name="Suggestions").get_by_role("button").first
+    words = suggestion.inner_text()
+    suggestion.click()
+    assert answered(page) == words
 
 
 @pytest.mark.whole
@@ -186,9 +220,9 @@ def test_ten_thousand_turns_open_quickly(visit: Visit, tmp_path: Path) -> None:
     say(page, "one more")
     assert answered(page) == "one more"
     for _ in range(3):
+        drawn = page.locator(".turn").count()
         page.locator(".thread").evaluate("thread => { thread.scrollTop = 0; }")
-        page.wait_for_timeout(50)
-    assert page.locator(".turn").count() > 30
+        page.wait_for_function("drawn => document.querySelectorAll('.turn').length > drawn", arg=drawn)
 
 
 @pytest.mark.whole

@@ -80,6 +80,16 @@ def test_the_page_speaks_chinese_and_remembers_it(browser: Browser, fleet: Fleet
 
 
 @pytest.mark.whole
+@pytest.mark.parametrize("view", VIEWS)
+def test_every_view_speaks_chinese(browser: Browser, fleet: Fleet, view: str) -> None:
+    with visiting(browser, fleet.url, locale="zh-CN") as visit:
+        visit.expected = ["404", "503"]
+        page = visit.go(f"#/{view}")
+        page.get_by_role("heading", level=1).first.wait_for()
+        assert re.search("[一-鿿]", page.locator("main").inner_text())
+
+
+@pytest.mark.whole
 def test_a_keyboard_is_enough(visit: Visit) -> None:
     page = visit.go(query="?model=echo")
     page.get_by_label("Message").wait_for()
@@ -118,6 +128,12 @@ def test_one_prompt_is_answered_side_by_side(visit: Visit) -> None:
         page.get_by_role("region", name=name, exact=True).locator(".figures").wait_for()
         assert page.get_by_role("region", name=name, exact=True).locator(".text").inner_text() == "one two three"
     page.get_by_role("group", name="Which answer is better?").wait_for()
+    if page.request.get(f"{visit.url}/argosy/v1/arena").status == 200:
+        page.get_by_role("button", name="Equally good").click()
+        page.get_by_text("your vote is counted").wait_for()
+        page.get_by_role("link", name="Leaderboard").click()
+        page.get_by_label("Votes").select_option("named")
+        page.get_by_role("rowheader", name="slow").first.wait_for()
 
 
 def test_names_are_told_after_the_vote_and_the_leaderboard_follows(visit: Visit) -> None:
@@ -160,14 +176,22 @@ def test_with_the_admin_key_replicas_are_scaled_drained_read_and_started(visit: 
     card.get_by_label("Replicas of slow").fill("2")
     card.get_by_role("button", name="Scale").click()
     card.get_by_text("2 of 2 ready").wait_for()
+    with page.expect_response("**/fleet/restart/slow") as answer:
+        card.get_by_role("button", name="Restart: slow").click()
+    assert answer.value.ok
+    page.get_by_role("list").get_by_text("stopping").or_(
+        page.get_by_role("list").get_by_text("draining")
+    ).first.wait_for()
+    card.get_by_text("2 of 2 ready").wait_for()
     page.get_by_role("row", name="slow.1").get_by_role("button", name="Drain").click()
     card.get_by_text("1 of 1 ready").wait_for()
     page.get_by_role("row", name="slow.0").get_by_role("button", name="Log").click()
     page.get_by_role("log").filter(has_text="slow").wait_for()
     page.get_by_role("row", name="slow.0").get_by_role("button", name="Log").click()
+    page.on("dialog", lambda dialog: dialog.accept())
     card.get_by_role("button", name="Stop").click()
     card.get_by_text("stopped").first.wait_for()
-    card.get_by_role("button", name="Start", exact=True).first.click()
+    card.get_by_role("button", name="Start: slow", exact=True).click()
     card.get_by_text(re.compile(r"(\d) of \1 ready")).wait_for()
     page.get_by_label("Source").fill("https://127.0.0.1:9/model.gguf")
     page.get_by_role("button", name="Pull").click()

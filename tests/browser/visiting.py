@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import importlib.util
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from argosy.processes.identity import ProcessIdentity
+from argosy.state import write_json
 from command import Argosy
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-dev-shm-usage",
+    "--disable-gpu",
+    "--no-proxy-server",
+    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
+]
 SECONDS = 20
 
 
@@ -25,6 +38,22 @@ class Fleet:
 
     def replicas(self) -> dict[str, dict[str, Any]]:
         return self._argosy.replicas("--fleet", self._name)
+
+
+@contextmanager
+def running(folder: Path, name: str, file: str) -> Iterator[Fleet]:
+    """A fleet of this process: also a run that is killed leaves no models behind."""
+    for each in ("home", "work"):
+        (folder / each).mkdir(mode=0o700)
+    argosy = Argosy(folder / "home", folder / "work")
+    write_json(argosy.fleet(name).owner, ProcessIdentity.own())
+    argosy.file(file)
+    try:
+        argosy.run("up", "-d", "fleet.yaml")
+        yield Fleet(argosy, name)
+    finally:
+        argosy.run("down", "--now")
+        argosy.end()
 
 
 class Visit:
@@ -78,3 +107,7 @@ def answered(page: Page, number: int = 1) -> str:
         "n => document.querySelectorAll('.turn.assistant[aria-busy=false] .figures').length >= n", arg=number
     )
     return page.locator(".turn.assistant .text").last.inner_text()
+
+
+def has_arena() -> bool:
+    return all(importlib.util.find_spec(name) for name in ("sqlalchemy", "numpy"))

@@ -75,6 +75,8 @@ def test_engines_see_the_gpus_that_the_plan_gave_them_and_the_oversold_one_is_re
     told = json.loads(big.run("devices", "--json").stdout)
     assert told["simulated"]
     assert [share["replica"] for share in told["devices"][2]["replicas"]] == ["pinned.0"]
+    [machine] = big.ask("/argosy/v1/fleet/machines")  # what the page draws
+    assert [each["replicas"] for each in machine["devices"]] == [each["replicas"] for each in told["devices"]]
 
     # One moves, two change places, which must not wait for each other; nobody else is touched.
     big.file(FLEET.replace("[[2], [3]]", "[[6], [3]]").replace("[[0, 1], [5, 4]]", "[[5, 4], [0, 1]]"))

@@ -16,7 +16,7 @@ FLEET = "gateway: {port: 0}\ndeployments:\n  hello: {engine: echo}\n"
 def test_a_pull_tells_its_end_and_refuses_what_is_no_source(argosy: Argosy) -> None:
     argosy.run("up", "-d", argosy.file(FLEET))
     [machine] = argosy.ask("/argosy/v1/fleet/machines")
-    assert 0 < machine["available_bytes"] <= machine["memory_bytes"]
+    assert 0 < machine["free_bytes"] <= machine["memory_bytes"]
     folder = argosy.fleet()
     address = argosy.ps()["gateways"][0]["address"]
 

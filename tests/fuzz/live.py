@@ -37,7 +37,7 @@ from argosy.protocol.traits import EngineTraits
 from argosy.wire.client import Client
 from argosy.wire.server import IDLE_SECONDS
 from command import Argosy
-from engines import FakeEngine, Stage
+from engines import FakeEngine, Stage, vectors_or_chat
 from voices import WorkerVoice
 from waiting import until
 
@@ -275,7 +275,7 @@ class LiveDoor:
         address = until(lambda: echo_file.exists() and echo_file.read_text().strip())
         self._speak_for("good", address)
         for name, ways in SCRIPTED.items():
-            engine = self.engines[name] = FakeEngine(name=name)
+            engine = self.engines[name] = FakeEngine(name=name, otherwise=vectors_or_chat)
             self.run(engine.start())
             stack.callback(lambda engine=engine: self.run(engine.die()))
             self._speak_for(name, engine.address, **ways)

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
+from argosy.protocol.endpoints import EMBEDDINGS
+
 CHAT = {
     "id": "chat-1",
     "object": "chat.completion",
@@ -76,11 +78,16 @@ Play = Callable[[Stage], Awaitable[None]]
 
 
 class FakeEngine:
-    """`async with FakeEngine() as engine`. `asked`: all requests so far; `connections`: how many were opened."""
+    """`async with FakeEngine() as engine`. `asked`: all requests so far; `connections`: how many were opened.
 
-    def __init__(self, *plays: Play, name: str = "engine", tls: ssl.SSLContext | None = None) -> None:
+    `otherwise`: what it does once its plays are over; a chat's answer, where nothing is said."""
+
+    def __init__(
+        self, *plays: Play, name: str = "engine", tls: ssl.SSLContext | None = None, otherwise: Play | None = None
+    ) -> None:
         self.name = name
         self.plays = deque(plays)
+        self._otherwise = otherwise or answer()
         self.asked: list[Asked] = []
         self.connections = 0
         self.open = 0
@@ -142,7 +149,7 @@ class FakeEngine:
         try:
             while (asked := await _request(reader, number)) is not None:
                 self.asked.append(asked)
-                play = self.plays.popleft() if self.plays else answer()
+                play = self.plays.popleft() if self.plays else self._otherwise
                 await self._tell()
                 stage = Stage(asked, reader, writer)
                 await play(stage)
@@ -191,6 +198,19 @@ def answer(body: Any = CHAT, status: int = 200, *, content_type: str = "applicat
         await stage.send(head(status, content_type=content_type, content_length=str(len(data)), **headers) + data)
 
     return play
+
+
+async def vectors_or_chat(stage: Stage) -> None:
+    """A vector for each input where some are asked for, else a chat's answer."""
+    if stage.asked.target != EMBEDDINGS:
+        await answer()(stage)
+        return
+    asked = stage.asked.json
+    inputs = asked["input"] if isinstance(asked["input"], list) and not isinstance(asked["input"][0], int) else [""]
+    vector = "AAAAAA==" if asked.get("encoding_format") == "base64" else [0.0]
+    told = [{"object": "embedding", "index": index, "embedding": vector} for index in range(len(inputs))]
+    usage = {"prompt_tokens": len(inputs), "total_tokens": len(inputs)}
+    await answer({"object": "list", "model": asked["model"], "data": told, "usage": usage})(stage)
 
 
 def event(data: Any) -> bytes:

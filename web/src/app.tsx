@@ -52,7 +52,7 @@ export function App(): JSX.Element {
             </a>
           ))}
         </nav>
-        <div class="row">
+        <div class="row one">
           {(keys.value.client || keys.value.admin) && (
             <Button label={t.keyForget} icon="key" kind="quiet" onClick={() => {
               forget("client");
@@ -60,15 +60,22 @@ export function App(): JSX.Element {
             }} />
           )}
           <ThemeButton />
-          <Button label={t.language} kind="quiet" onClick={() => (language.value = language.value === "en" ? "zh" : "en")}>
-            <span lang={language.value === "en" ? "zh-CN" : "en"}>{language.value === "en" ? "中文" : "English"}</span>
-          </Button>
+          <LanguageButton />
         </div>
       </header>
       <main id="content" tabIndex={-1}>{Other ? <Other key={view} /> : <Chat ready={ready} />}</main>
       <KeyDialog />
       <Announcer />
     </>
+  );
+}
+
+function LanguageButton(): JSX.Element {
+  const other = language.value === "en" ? { code: "zh", tag: "zh-CN", name: "中文" } as const : { code: "en", tag: "en", name: "English" } as const;
+  return (
+    <Button label={`${w.value.language}: ${other.name}`} kind="quiet" onClick={() => (language.value = other.code)}>
+      <span lang={other.tag}>{other.name}</span>
+    </Button>
   );
 }
 

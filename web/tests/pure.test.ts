@@ -4,7 +4,10 @@ import { pace } from "../src/api/figures";
 import { meanBetween, timings } from "../src/api/prometheus";
 import { EventReader } from "../src/api/sse";
 import { messagesOf, titleOf, Turns, type Conversation, type Turn } from "../src/history/conversation";
-import { asFastChat, asJson, asMarkdown, FormatError, read } from "../src/history/formats";
+import { asMarkdown } from "../src/history/markdown_file";
+import { lines } from "../src/ui/chart";
+import { together } from "../src/views/fleet/series";
+import { asFastChat, asJson, FormatError, read } from "../src/history/formats";
 
 const turn = (id: string, parent: string | null, role: Turn["role"], text: string): Turn => ({
   id, conversation: "c", parent, role, text, at: 1,
@@ -53,6 +56,7 @@ describe("a conversation", () => {
   });
   it("is named by its first line", () => {
     expect(titleOf("  One\nTwo")).toBe("One");
+    expect(titleOf("## **Two** `words`")).toBe("Two words");
     expect(titleOf("x".repeat(100))).toHaveLength(60);
   });
 });
@@ -76,16 +80,36 @@ describe("files", () => {
     expect(read(text, ids())[0]?.turns.map((each) => each.role)).toEqual(["user", "assistant"]);
   });
   it("are Markdown to read", () => {
-    expect(asMarkdown(whole)).toBe("# Hello\n\n## system\n\nBe brief.\n\n## user\n\nHello\n\n## assistant\n\nTwo\n");
+    expect(asMarkdown([whole])).toBe("# Hello\n\n## system\n\nBe brief.\n\n## user\n\nHello\n\n## assistant\n\nTwo\n");
+  });
+  it("of Markdown come back, whatever their texts look like", () => {
+    const wild = "```yaml\n---\n\n# a heading\n```\n## user\n\\## assistant (x)\n\nend";
+    const other = { conversation, turns: [turn("q", null, "user", wild), { ...turn("a2", "q", "assistant", wild), model: "a/b (c)" }] };
+    const found = read(asMarkdown([whole, other]), ids());
+    expect(found.map((each) => each.turns.map((one) => one.text))).toEqual([["Hello", "Two"], [wild, wild]]);
+    expect(found[1]?.conversation).toMatchObject({ title: "Hello", system: "Be brief.", model: "a/b (c)" });
   });
   it("that are none are refused", () => {
-    for (const text of ["", "{", "[]", '{"a":1}', "null", '{"conversations":5}']) {
+    for (const text of ["", "{", "[]", '{"a":1}', "null", '{"conversations":5}', "# a heading\n\nand no more"]) {
       expect(() => read(text, ids()), text).toThrow(FormatError);
     }
   });
   it("bring no picture from elsewhere", () => {
     const spied = asJson([{ conversation, turns: [{ ...(all[0] as Turn), images: ["https://evil.example/x.png"] }] }]);
     expect(read(spied, ids())[0]?.turns[0]?.images).toEqual([]);
+  });
+});
+
+describe("charts", () => {
+  it("end at the right with the newest value, and break where one is missing", () => {
+    const drawn = lines([...Array<number>(57).fill(0), 1, null, 2]);
+    expect(drawn.map((run) => run.length)).toEqual([58, 1]);
+    expect(drawn[1]).toEqual([[160, 3]]);
+    expect(drawn[0]?.[57]).toEqual([154.6, 20]);
+  });
+  it("of a fleet are sums of its deployments', also of those that came later", () => {
+    expect(together([[1, 2, null], [5]])).toEqual([1, 2, 5]);
+    expect(together([])).toEqual([]);
   });
 });
 
@@ -100,6 +124,7 @@ describe("figures", () => {
   });
   it("of an answer count from its first token", () => {
     expect(pace({ firstTokenSeconds: 1, seconds: 3, tokens: 21, promptTokens: null })).toBe(10);
+    expect(pace({ firstTokenSeconds: 1, seconds: 1.01, tokens: 9, promptTokens: null })).toBeNull();
     expect(pace({ firstTokenSeconds: 1, seconds: 1, tokens: 1, promptTokens: null })).toBeNull();
   });
 });

@@ -41,13 +41,12 @@ async def _control(folder: FleetFolder, environment: Environment, owner: Process
     from argosy.config.needs import Needs  # noqa: PLC0415
     from argosy.devices.inventory import Machine  # noqa: PLC0415
     from argosy.fleet.api import FleetListener, controller_app  # noqa: PLC0415
-    from argosy.fleet.claims import claims  # noqa: PLC0415
     from argosy.fleet.companion import Companion  # noqa: PLC0415
     from argosy.fleet.controller import Controller  # noqa: PLC0415
     from argosy.fleet.gateway_process import GatewayProcess  # noqa: PLC0415
     from argosy.fleet.local import LocalLauncher  # noqa: PLC0415
-    from argosy.fleet.machines import machine_report  # noqa: PLC0415
     from argosy.fleet.observer import fleet_of  # noqa: PLC0415
+    from argosy.fleet.tenants import tenants  # noqa: PLC0415
     from argosy.models.pulling import pull  # noqa: PLC0415
     from argosy.processes.identity import ProcessIdentity  # noqa: PLC0415
     from argosy.protocol.admin import ProcessReport  # noqa: PLC0415
@@ -95,7 +94,7 @@ async def _control(folder: FleetFolder, environment: Environment, owner: Process
         name=folder.name,
         admin_key=admin_key,
         environment=environment,
-        machines=lambda: [machine_report(machine.look(), claims(Home(environment.home).fleets()))],
+        machines=lambda: [tenants(machine.look(), Home(environment.home).fleets())],
         pull=partial(pull, cache=environment.cache, variables=environment.variables, order=environment.sources),
     )
     try:

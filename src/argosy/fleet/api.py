@@ -27,14 +27,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from argosy.config.load import Environment, check_fleet
 from argosy.errors import ArgosyError, BadRequestError, InputError, NotFoundError, RequestError, UnauthorizedError
 from argosy.fleet.controller import Controller
-from argosy.protocol.admin import Event, FleetReport, FleetRequest, MachineReport, PullEvent
+from argosy.protocol.admin import Event, FleetReport, FleetRequest, PullEvent
+from argosy.protocol.plan import DevicesReport
 
 _LARGEST_BODY = 4 * 1024 * 1024
 T = TypeVar("T")
 
 
 Pull = Callable[[str], AsyncIterator[PullEvent]]
-Machines = Callable[[], list[MachineReport]]
+Machines = Callable[[], list[DevicesReport]]
 
 
 def controller_app(
@@ -164,7 +165,7 @@ def _decoded(body: bytes, shape: type[T]) -> T:
         raise BadRequestError(f"not what this route takes: {error}") from None
 
 
-def _json(value: FleetReport | Sequence[MachineReport] | dict[str, Any]) -> Response:
+def _json(value: FleetReport | Sequence[DevicesReport] | dict[str, Any]) -> Response:
     return Response(msgspec.json.encode(value), media_type="application/json")
 
 

@@ -1,4 +1,7 @@
-"""This machine's GPUs beside the replicas that were given some: who holds what, for `argosy devices`. Reads only."""
+"""This machine's GPUs beside the replicas that were given some: who holds what, for `argosy devices` and the page.
+
+Reads only.
+"""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from argosy.arena.leaderboard import Leaderboard
-from argosy.protocol import admin, arena, endpoints, heartbeat, join, peek, peek_base, replica_log, token_check
+from argosy.protocol import admin, arena, endpoints, heartbeat, join, peek, peek_base, plan, replica_log, token_check
 
 PATH = "/openapi.json"
 PASSED_ON = "/argosy/v1/fleet/{rest:path}"
@@ -295,7 +295,7 @@ CONTROLLERS: Mapping[str, Operation] = {
         "Takes a replica out until it is started", "admin", admin.FleetReport, None, _CHANGE
     ),
     "GET /argosy/v1/fleet/machines": Operation(
-        "Memory and devices of the fleet's machines", "admin", list[admin.MachineReport], refusals=(401, 503)
+        "Memory and devices of the fleet's machines", "admin", list[plan.DevicesReport], refusals=(401, 503)
     ),
     "POST /argosy/v1/fleet/pull": Operation(
         "Fetches weights into the cache, and tells how far it is",

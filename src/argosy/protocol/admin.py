@@ -16,7 +16,7 @@ Everything here but the first wants the admin key (`authorization: Bearer …`).
     POST /argosy/v1/fleet/scale/NAME     controller  → FleetReport; ?replicas=N
     POST /argosy/v1/fleet/restart/NAME   controller  → FleetReport
     POST /argosy/v1/fleet/drain/REPLICA  controller  → FleetReport
-    GET  /argosy/v1/fleet/machines       controller  list[MachineReport]
+    GET  /argosy/v1/fleet/machines       controller  list[DevicesReport] (protocol/plan.py)
     POST /argosy/v1/fleet/pull           controller  SSE of PullEvent; ?source=…: fetches weights into the cache
     POST /argosy/v1/fleet/down           controller  → {}; ?now=1 does not wait for running requests
 
@@ -128,24 +128,6 @@ class FleetReport(msgspec.Struct, frozen=True, kw_only=True):
     controller: ProcessReport
     fastchat: ProcessReport | None = None  # the listener for old FastChat processes, where one is wanted
     deployments: list[DeploymentReport] = []
-
-
-class DeviceReport(msgspec.Struct, frozen=True, kw_only=True):
-    label: str
-    name: str
-    memory_bytes: int
-    used_bytes: int  # by everybody, now
-    given_bytes: int = 0  # planned for replicas, whether they have taken it yet or not
-
-
-class MachineReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What a machine of the fleet has, now."""
-
-    name: str  # the node of its replicas
-    memory_bytes: int
-    available_bytes: int
-    simulated: bool = False  # a file tells of it
-    devices: list[DeviceReport] = []
 
 
 class PullEvent(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,4 +1,5 @@
-"""`argosy plan --json` and `argosy devices --json`: for scripts; fields are added, never renamed or removed."""
+"""`argosy plan --json`, `argosy devices --json` (also GET /argosy/v1/fleet/machines): for scripts; fields are added,
+never renamed or removed."""
 
 from __future__ import annotations
 
@@ -94,6 +95,8 @@ class DeviceReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DevicesReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What a machine has for replicas, now, and who uses it."""
+
     node: str
     cores: int
     memory_bytes: int

@@ -1,5 +1,5 @@
 // The arena's surface: what is drawn, and who was who, is known to the server alone until the vote.
-import { ask, askJson } from "./http";
+import { ask, askJson, DoorError } from "./http";
 
 export type Side = "a" | "b";
 export type Winner = Side | "tie" | "both_bad";
@@ -40,6 +40,9 @@ export interface Leaderboard {
 }
 
 const ROOT = "/argosy/v1/arena";
+
+/** Whether this door has no arena. */
+export const isOff = (error: unknown) => error instanceof DoorError && error.status === 404 && error.code === "unknown_url";
 
 export const arenaState = () => askJson<ArenaState>(ROOT);
 export const newBattle = (language: string) =>

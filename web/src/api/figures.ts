@@ -8,8 +8,10 @@ export interface Figures {
   readonly promptTokens: number | null;
 }
 
+const SHORTEST_SECONDS = 0.1; // what came within less came at once: its pace is the network's
+
 /** Tokens a second after the first one; null for an answer too short to tell. */
 export function pace(figures: Figures): number | null {
   const writing = figures.seconds - (figures.firstTokenSeconds ?? 0);
-  return figures.tokens > 1 && writing > 0 ? (figures.tokens - 1) / writing : null;
+  return figures.tokens > 1 && writing >= SHORTEST_SECONDS ? (figures.tokens - 1) / writing : null;
 }

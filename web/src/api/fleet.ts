@@ -32,12 +32,22 @@ export interface FleetReport {
   readonly deployments: readonly DeploymentReport[];
 }
 
-export interface MachineReport {
+/** A GPU: `replicas` have what they were given of it, whether they have taken it yet or not. */
+export interface DeviceReport {
+  readonly index: number;
   readonly name: string;
   readonly memory_bytes: number;
-  readonly available_bytes: number;
+  readonly free_bytes: number;
+  readonly replicas: readonly { readonly replica: string; readonly memory_bytes: number; readonly fleet: string }[];
+}
+
+export interface DevicesReport {
+  readonly node: string;
+  readonly cores: number;
+  readonly memory_bytes: number;
+  readonly free_bytes: number;
   readonly simulated: boolean;
-  readonly devices: readonly { readonly label: string; readonly name: string; readonly memory_bytes: number; readonly used_bytes: number; readonly given_bytes: number }[];
+  readonly devices: readonly DeviceReport[];
 }
 
 export interface FleetEvent {
@@ -53,7 +63,7 @@ const admin = (signal?: AbortSignal) => ({ key: "admin" as const, ...(signal && 
 const inPath = (name: string) => name.split("/").map(encodeURIComponent).join("/");
 
 export const fleetReport = (signal: AbortSignal) => askJson<FleetReport>("/argosy/v1/fleet", admin(signal));
-export const machineReports = (signal: AbortSignal) => askJson<MachineReport[]>("/argosy/v1/fleet/machines", admin(signal));
+export const machineReports = (signal: AbortSignal) => askJson<DevicesReport[]>("/argosy/v1/fleet/machines", admin(signal));
 export const metrics = async (signal: AbortSignal) => (await ask("/metrics", admin(signal))).text();
 
 export type Change = "stop" | "start" | "restart" | "drain";

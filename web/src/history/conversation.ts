@@ -90,8 +90,9 @@ export class Turns {
   }
 }
 
+/** Its first line, without the marks of Markdown. */
 export function titleOf(text: string): string {
-  const line = text.trim().split("\n", 1)[0] ?? "";
+  const line = (text.trim().split("\n", 1)[0] ?? "").replace(/^(#+|[-*>])\s+/, "").replace(/\*\*|`/g, "");
   return line.length > LONGEST_TITLE ? `${line.slice(0, LONGEST_TITLE - 1)}…` : line;
 }
 

@@ -1,7 +1,8 @@
-// Conversations as files: our JSON (everything, branches too), Markdown (for reading), FastChat's log (one a line), and
+// Conversations as files: our JSON (everything, branches too), Markdown, FastChat's log (one a line), and
 // what it trains on (`conversations` of `from` and `value`). Pure; whatever is read from a file is checked.
 import type { Sampling } from "../api/chat";
 import { titleOf, Turns, type Conversation, type Turn } from "./conversation";
+import { fromMarkdown } from "./markdown_file";
 
 export interface Whole {
   readonly conversation: Conversation;
@@ -13,15 +14,6 @@ const IMAGE = /^data:image\/(png|jpeg|gif|webp);base64,[A-Za-z0-9+/=]+$/;
 
 export function asJson(all: readonly Whole[]): string {
   return JSON.stringify({ format: FORMAT, conversations: all }, null, 1);
-}
-
-export function asMarkdown({ conversation, turns }: Whole): string {
-  const parts = [`# ${conversation.title}`];
-  if (conversation.system) parts.push(`## system\n\n${conversation.system}`);
-  for (const turn of new Turns(turns).path(conversation.leaf)) {
-    parts.push(`## ${turn.role === "user" ? "user" : `assistant${turn.model ? ` (${turn.model})` : ""}`}\n\n${turn.text}`);
-  }
-  return `${parts.join("\n\n")}\n`;
 }
 
 export function asFastChat(all: readonly Whole[]): string {
@@ -51,8 +43,9 @@ export class FormatError extends Error {}
 
 /** Every conversation of a file, under new ids. Raises FormatError for what is none of the formats. */
 export function read(text: string, { id, now }: { id: () => string; now: number }): Whole[] {
-  const values = parsed(text);
-  const found = values.flatMap((value) => conversations(value)).map((each) => renamed(each, id, now));
+  const told = fromMarkdown(text).map(({ title, system, model, sayings }): Found => ({ ...chain(sayings, system, model), title }));
+  const values = told.length > 0 ? told : parsed(text).flatMap((value) => conversations(value));
+  const found = values.map((each) => renamed(each, id, now));
   if (found.length === 0) throw new FormatError("no conversation");
   return found;
 }

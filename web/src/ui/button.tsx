@@ -9,19 +9,21 @@ interface Props {
   readonly disabled?: boolean;
   readonly kind?: "plain" | "main" | "danger" | "quiet";
   readonly pressed?: boolean;
+  readonly round?: boolean;
   readonly children?: ComponentChildren;
 }
 
 /** With `children` those are seen, else the icon alone; `label` is read aloud either way. */
-export function Button({ label, icon, onClick, disabled = false, kind = "plain", pressed, children }: Props): JSX.Element {
+export function Button({ label, icon, onClick, disabled = false, kind = "plain", pressed, round = false, children }: Props): JSX.Element {
   const bare = children === undefined;
   return (
     <button
       type="button"
-      class={`button ${kind}${bare ? " bare" : ""}`}
+      class={`button ${kind}${bare ? " bare" : ""}${round ? " round" : ""}`}
       onClick={onClick}
       disabled={disabled}
-      {...(bare && { "aria-label": label, title: label })}
+      aria-label={label}
+      {...(bare && { title: label })}
       {...(pressed !== undefined && { "aria-pressed": pressed })}
     >
       {icon && <Icon name={icon} />}

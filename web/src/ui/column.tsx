@@ -79,10 +79,12 @@ interface Props {
   readonly title: string;
   readonly side: Side;
   readonly head: ComponentChildren;
+  readonly empty: string; // what stands there before anything is said
+  readonly better?: boolean; // by the vote
   readonly onRetry: () => void;
 }
 
-export function Column({ title, side, head, onRetry }: Props): JSX.Element {
+export function Column({ title, side, head, empty, better = false, onRetry }: Props): JSX.Element {
   const box = useRef<HTMLDivElement>(null);
   const t = w.value;
   const said = side.said.value;
@@ -91,9 +93,10 @@ export function Column({ title, side, head, onRetry }: Props): JSX.Element {
     if (shown && side.running) shown.scrollTop = shown.scrollHeight;
   }, [said]);
   return (
-    <section class="card column" aria-label={title}>
-      {head}
-      <div ref={box} class="thread" tabIndex={0} role="region" aria-label={`${t.conversation}: ${title}`}>
+    <section class={better ? "card column better" : "card column"} aria-label={title}>
+      <div class="column-head">{head}</div>
+      {said.length === 0 && <p class="empty">{empty}</p>}
+      <div ref={box} class="thread" hidden={said.length === 0} tabIndex={0} role="region" aria-label={`${t.conversation}: ${title}`}>
         <div class="turns">
           {said.map(({ prompt, answer, running }, place) => (
             <div key={place} class="turn" aria-busy={running}>
@@ -107,7 +110,7 @@ export function Column({ title, side, head, onRetry }: Props): JSX.Element {
               {answer?.text ? <Text text={answer.text} growing={running} /> : running && <p class="dots" aria-hidden="true"><i /><i /><i /></p>}
               {answer?.error && (
                 <p class="fault" role="alert">
-                  {answer.text ? t.broken : t.failed} {answer.error === "unfinished" ? t.unfinished : answer.error}{" "}
+                  <span>{answer.text ? t.broken : t.failed} {answer.error === "unfinished" ? t.unfinished : answer.error}</span>
                   {place === said.length - 1 && <Button label={t.retry} onClick={onRetry}>{t.retry}</Button>}
                 </p>
               )}

@@ -39,64 +39,65 @@ export function Composer({ busy, disabled = false, sees = false, onSend, onStop 
   };
 
   return (
-    <form
-      class="composer"
-      onSubmit={(event) => {
-        event.preventDefault();
-        send();
-      }}
-      onDragOver={(event) => sees && event.preventDefault()}
-      onDrop={(event) => dropped(event.dataTransfer?.files, event)}
-    >
-      {images.length > 0 && (
-        <div class="row">
-          {images.map((url, place) => (
-            <span class="attached" key={place}>
-              <img class="thumb" src={url} alt={t.imageNumber(place + 1)} />
-              <Button label={t.removeImage(place + 1)} icon="close" kind="quiet" onClick={() => setImages(images.filter((_, other) => other !== place))} />
-            </span>
-          ))}
-        </div>
-      )}
-      <textarea
-        aria-label={t.message}
-        placeholder={t.placeholder}
-        rows={Math.min(10, text.split("\n").length)}
-        value={text}
-        onInput={(event) => setText(event.currentTarget.value)}
-        onPaste={(event) => dropped(event.clipboardData?.files, event)}
-        onKeyDown={(event) => {
-          if (event.key !== "Enter" || event.shiftKey || event.isComposing) return; // a Chinese word is still being chosen
+    <div class="compose">
+      <form
+        class="composer"
+        onSubmit={(event) => {
           event.preventDefault();
           send();
         }}
-      />
-      <div class="row between">
-        {sees ? (
-          <>
-            <Button label={t.addImage} icon="image" kind="quiet" onClick={() => chooser.current?.click()} />
-            <input
-              ref={chooser}
-              type="file"
-              accept="image/png,image/jpeg,image/gif,image/webp"
-              multiple
-              hidden
-              aria-label={t.addImage}
-              onChange={(event) => {
-                void take(event.currentTarget.files ?? []);
-                event.currentTarget.value = "";
-              }}
-            />
-          </>
-        ) : (
-          <span class="hint">{t.enterSends}</span>
+        onDragOver={(event) => sees && event.preventDefault()}
+        onDrop={(event) => dropped(event.dataTransfer?.files, event)}
+      >
+        {images.length > 0 && (
+          <div class="row images">
+            {images.map((url, place) => (
+              <span class="attached" key={place}>
+                <img class="thumb" src={url} alt={t.imageNumber(place + 1)} />
+                <Button label={t.removeImage(place + 1)} icon="close" kind="quiet" onClick={() => setImages(images.filter((_, other) => other !== place))} />
+              </span>
+            ))}
+          </div>
         )}
-        {busy ? (
-          <Button label={t.stop} icon="stop" kind="main" onClick={onStop}>{t.stop}</Button>
-        ) : (
-          <Button label={t.send} icon="send" kind="main" disabled={empty || disabled} onClick={send}>{t.send}</Button>
-        )}
-      </div>
-    </form>
+        <div class="write">
+          {sees && (
+            <>
+              <Button label={t.addImage} icon="image" kind="quiet" round onClick={() => chooser.current?.click()} />
+              <input
+                ref={chooser}
+                type="file"
+                accept="image/png,image/jpeg,image/gif,image/webp"
+                multiple
+                hidden
+                aria-label={t.addImage}
+                onChange={(event) => {
+                  void take(event.currentTarget.files ?? []);
+                  event.currentTarget.value = "";
+                }}
+              />
+            </>
+          )}
+          <textarea
+            aria-label={t.message}
+            placeholder={t.placeholder}
+            rows={Math.min(10, text.split("\n").length)}
+            value={text}
+            onInput={(event) => setText(event.currentTarget.value)}
+            onPaste={(event) => dropped(event.clipboardData?.files, event)}
+            onKeyDown={(event) => {
+              if (event.key !== "Enter" || event.shiftKey || event.isComposing) return; // a Chinese word is still being chosen
+              event.preventDefault();
+              send();
+            }}
+          />
+          {busy ? (
+            <Button label={t.stop} icon="stop" kind="main" round onClick={onStop} />
+          ) : (
+            <Button label={t.send} icon="send" kind="main" round disabled={empty || disabled} onClick={send} />
+          )}
+        </div>
+      </form>
+      <p class="hint">{t.enterSends}</p>
+    </div>
   );
 }

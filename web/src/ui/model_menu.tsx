@@ -19,7 +19,7 @@ export function ModelMenu({ label, chosen, onChoose }: Props): JSX.Element {
         {!chosen && <option value="">{w.value.chooseModel}</option>}
         {all.map((each) => (
           <option key={each.name} value={each.name}>
-            {`${each.name} — ${stateOf(each)}`}
+            {each.name === known?.name ? each.name : `${each.name} · ${stateOf(each)}`}
           </option>
         ))}
       </select>

@@ -29,7 +29,7 @@ export function Settings({ sampling, onSampling, system, onSystem }: Props): JSX
   };
   return (
     <fieldset class="settings">
-      <legend>{t.settings}</legend>
+      <legend class="unseen">{t.settings}</legend>
       {onSystem && (
         <label class="wide" for={`${id}-system`}>
           {t.system}

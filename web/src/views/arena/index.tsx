@@ -2,7 +2,7 @@
 import { signal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { arenaState, languageOf, newBattle, sidePath, vote, type ArenaState, type Side as SideName, type Verdict, type Winner } from "../../api/arena";
+import { arenaState, isOff, languageOf, newBattle, sidePath, vote, type ArenaState, type Side as SideName, type Verdict, type Winner } from "../../api/arena";
 import { DoorError, sentence } from "../../api/http";
 import { keys, wanted } from "../../state/keys";
 import { address } from "../../state/route";
@@ -10,13 +10,16 @@ import { announce } from "../../ui/announce";
 import { Button } from "../../ui/button";
 import { Column, Side } from "../../ui/column";
 import { Composer } from "../../ui/composer";
+import { Nothing } from "../../ui/nothing";
 import { Votes } from "../../ui/votes";
 import { w } from "../../words";
 
 const SIDES: readonly SideName[] = ["a", "b"];
 const sides: Record<SideName, Side> = { a: new Side(), b: new Side() };
+const OFF: ArenaState = { enabled: false, models: [], minimum_votes: 0 };
 const battle = signal<string | null>(null);
 const verdict = signal<Verdict | null>(null);
+const judged = signal<Winner | null>(null); // as voted
 
 export default function Arena(): JSX.Element {
   const [state, setState] = useState<ArenaState | null>(null);
@@ -25,7 +28,8 @@ export default function Arena(): JSX.Element {
   const t = w.value;
   const failed = (error: unknown) => {
     if (error instanceof DoorError && error.status === 401) wanted.value = "client";
-    setFault(error instanceof DoorError && error.status === 404 && error.code === "unknown_url" ? t.arenaOff : sentence(error));
+    if (isOff(error)) setState(OFF);
+    else setFault(sentence(error));
   };
   useEffect(() => {
     setFault(null);
@@ -53,6 +57,7 @@ export default function Arena(): JSX.Element {
     setVoting(true);
     try {
       verdict.value = await vote(battle.value, winner);
+      judged.value = winner;
     } catch (error) {
       failed(error);
     }
@@ -68,7 +73,7 @@ export default function Arena(): JSX.Element {
     return (
       <div class="page">
         <h1>{t.arenaTitle}</h1>
-        <p class="card">{state.reason ?? t.arenaOff}</p>
+        <Nothing icon="columns" text={state.reason ?? t.arenaOff} />
       </div>
     );
   }
@@ -77,7 +82,7 @@ export default function Arena(): JSX.Element {
     <div class="page tall">
       <div class="row between">
         <h1>{t.arenaTitle}</h1>
-        <Button label={t.newBattle} icon="plus" onClick={anew}>{t.newBattle}</Button>
+        {battle.value !== null && !end && <Button label={t.newBattle} icon="plus" onClick={anew}>{t.newBattle}</Button>}
       </div>
       <p class="lead">{t.arenaText}</p>
       {fault && <p class="fault" role="alert">{fault}</p>}
@@ -88,10 +93,13 @@ export default function Arena(): JSX.Element {
             key={name}
             title={titles[name]}
             side={sides[name]}
+            empty={t.sideEmpty}
+            better={end !== null && judged.value === name}
             head={
-              <h2>
-                {titles[name]} {end && <span class="badge">{end.models[name]}</span>}
-              </h2>
+              <div class="row between">
+                <h2>{titles[name]}</h2>
+                {end && <strong>{end.models[name]}</strong>}
+              </div>
             }
             onRetry={() => {
               const prompt = sides[name].takeBack();
@@ -101,19 +109,19 @@ export default function Arena(): JSX.Element {
         ))}
       </div>
       {end ? (
-        <p class="note row center" role="status">
-          {end.counted ? t.voteTaken : `${t.notCounted} ${end.why_not ?? ""}`} {titles.a}: {end.models.a}. {titles.b}: {end.models.b}.{" "}
-          <a href={address("leaderboard")}>{t.leaderboardTitle}</a>
-        </p>
+        <div class="reveal" role="status">
+          <p>
+            {end.counted ? t.voteTaken : `${t.notCounted} ${end.why_not ?? ""}`} {titles.a}: <strong>{end.models.a}</strong>. {titles.b}: <strong>{end.models.b}</strong>.{" "}
+            <a href={address("leaderboard")}>{t.leaderboardTitle}</a>
+          </p>
+          <Button label={t.newBattle} icon="plus" kind="main" onClick={anew}>{t.newBattle}</Button>
+        </div>
       ) : (
-        answered && <Votes a={t.voteA} b={t.voteB} disabled={voting} onVote={(winner) => void judge(winner)} />
+        <>
+          {answered && <Votes a={t.voteA} b={t.voteB} disabled={voting} onVote={(winner) => void judge(winner)} />}
+          <Composer busy={busy} onSend={(text) => void ask(text, SIDES)} onStop={() => SIDES.forEach((name) => sides[name].stop())} />
+        </>
       )}
-      <Composer
-        busy={busy}
-        disabled={end !== null}
-        onSend={(text) => void ask(text, SIDES)}
-        onStop={() => SIDES.forEach((name) => sides[name].stop())}
-      />
     </div>
   );
 }

@@ -10,6 +10,7 @@ import { Button } from "../../ui/button";
 import { Composer } from "../../ui/composer";
 import { ModelMenu } from "../../ui/model_menu";
 import { Settings } from "../../ui/settings";
+import logo from "../../style/logo.svg";
 import { w } from "../../words";
 import { Shelf } from "./shelf";
 import { running, send, stop } from "./talk";
@@ -55,8 +56,8 @@ export function Chat({ ready }: { ready: boolean }): JSX.Element {
         onChosen={() => showShelf(false)}
       />
       <section class="desk" aria-label={t.views.chat}>
-        <div class="row between bar">
-          <span class="row">
+        <div class="row between one bar">
+          <span class="row one">
             <span class="phone-only">
               <Button label={t.history} icon="menu" kind="quiet" pressed={shelfOpen} onClick={() => showShelf(!shelfOpen)} />
             </span>
@@ -72,7 +73,7 @@ export function Chat({ ready }: { ready: boolean }): JSX.Element {
             onSystem={(system) => set({ system })}
           />
         )}
-        {at ? <Thread key={at.conversation.id} at={at} /> : <Welcome />}
+        {at ? <Thread key={at.conversation.id} at={at} /> : <Welcome onStart={model ? (text) => say(text, []) : null} />}
         <Composer
           busy={busy}
           disabled={!model}
@@ -85,13 +86,20 @@ export function Chat({ ready }: { ready: boolean }): JSX.Element {
   );
 }
 
-function Welcome(): JSX.Element {
+/** Before the first word. `onStart`: null where nobody would answer. */
+function Welcome({ onStart }: { onStart: ((text: string) => void) | null }): JSX.Element {
   const t = w.value;
   const all = models.value;
   return (
     <div class="welcome">
+      <img src={logo} alt="" width="64" height="64" />
       <h1>{t.welcome}</h1>
       <p>{modelsFault.value ?? (all === null ? t.loading : all.length === 0 ? t.noModels : t.welcomeText)}</p>
+      {onStart && (
+        <div class="starters" role="group" aria-label={t.startersLabel}>
+          {t.starters.map((text) => <Button key={text} label={text} onClick={() => onStart(text)}>{text}</Button>)}
+        </div>
+      )}
     </div>
   );
 }

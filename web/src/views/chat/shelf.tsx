@@ -2,8 +2,9 @@
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Conversation } from "../../history/conversation";
-import { asFastChat, asJson, asMarkdown, FormatError, read, type Whole } from "../../history/formats";
+import { asFastChat, asJson, FormatError, read, type Whole } from "../../history/formats";
 import { add, change, conversations, libraryFault, newId, opened, remove, saying, whole } from "../../history/library";
+import { asMarkdown } from "../../history/markdown_file";
 import { address, go } from "../../state/route";
 import { Button } from "../../ui/button";
 import { save } from "../../ui/files";
@@ -37,7 +38,7 @@ export function Shelf({ onNew, onChosen }: { onNew: () => void; onChosen: () => 
   );
   return (
     <nav class="shelf" aria-label={t.history}>
-      <Button label={t.newChat} icon="plus" kind="main" onClick={onNew}>{t.newChat}</Button>
+      <Button label={t.newChat} icon="plus" onClick={onNew}>{t.newChat}</Button>
       <input
         type="search"
         class="search"
@@ -112,7 +113,7 @@ function Row({ conversation, onChosen }: { conversation: Conversation; onChosen:
 type Format = "json" | "markdown" | "fastchat";
 const FORMATS: Record<Format, [name: string, kind: string, write: (all: readonly Whole[]) => string]> = {
   json: ["argosy-conversations.json", "application/json", asJson],
-  markdown: ["argosy-conversations.md", "text/markdown", (all) => all.map(asMarkdown).join("\n---\n\n")],
+  markdown: ["argosy-conversations.md", "text/markdown", asMarkdown],
   fastchat: ["argosy-conversations.jsonl", "application/jsonl", asFastChat],
 };
 
@@ -158,7 +159,7 @@ function Files(): JSX.Element {
         ref={chooser}
         type="file"
         hidden
-        accept=".json,.jsonl,application/json"
+        accept=".json,.jsonl,.md,application/json,text/markdown"
         aria-label={t.import}
         onChange={(event) => {
           void bring(event.currentTarget.files?.[0]);

@@ -45,6 +45,7 @@ export function Thread({ at }: { at: Opened }): JSX.Element {
       if (sticking.current) shown.scrollTop = shown.scrollHeight;
     });
     grown.observe(inside);
+    grown.observe(shown); // settings that open above make it smaller
     return () => grown.disconnect();
   }, []);
   useLayoutEffect(() => {

@@ -107,7 +107,7 @@ function Ending({ turn }: { turn: Turn }): JSX.Element | null {
   if (turn.error) {
     return (
       <p class="fault" role="alert">
-        {turn.text ? t.broken : t.failed} {turn.error === "unfinished" ? t.unfinished : turn.error}{" "}
+        <span>{turn.text ? t.broken : t.failed} {turn.error === "unfinished" ? t.unfinished : turn.error}</span>
         <Button label={t.retry} onClick={() => again(turn)}>{t.retry}</Button>
       </p>
     );

@@ -2,9 +2,9 @@
 import { signal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import { languageOf, namedVote, type Winner } from "../../api/arena";
+import { isOff, languageOf, namedVote, type Winner } from "../../api/arena";
 import type { Sampling } from "../../api/chat";
-import { DoorError, sentence } from "../../api/http";
+import { sentence } from "../../api/http";
 import { chatModels } from "../../api/models";
 import { askedModel } from "../../state/route";
 import { announce } from "../../ui/announce";
@@ -58,7 +58,7 @@ export default function Compare(): JSX.Element {
       for (const [one, other, winner] of pairs) await namedVote([names[one] ?? "", names[other] ?? ""], winner, language);
       tell(t.voteTaken);
     } catch (error) {
-      tell(error instanceof DoorError && error.status === 404 ? t.arenaOff : sentence(error));
+      tell(isOff(error) ? t.arenaOff : sentence(error));
     }
   };
   const best = (place: number) =>
@@ -93,12 +93,13 @@ export default function Compare(): JSX.Element {
             key={each.id}
             title={names[place] || t.modelNumber(place + 1)}
             side={each.side}
+            empty={t.columnEmpty}
             onRetry={() => {
               const prompt = each.side.takeBack();
               if (prompt !== null) void ask(prompt, [place]);
             }}
             head={
-              <div class="row between">
+              <div class="row between one">
                 <ModelMenu
                   label={t.modelNumber(place + 1)}
                   chosen={names[place] ?? ""}

@@ -29,6 +29,10 @@ export function DeploymentCard({ deployment }: { deployment: DeploymentReport })
     setBusy(false);
   };
   const press = (what: Change, whom: string) => void act(change(what, whom));
+  const turn = () => {
+    if (stopped) press("start", name);
+    else if (confirm(t.reallyStop(name))) press("stop", name);
+  };
   const rescale = () => {
     const replicasWanted = Number(count);
     if (count === null || !Number.isInteger(replicasWanted) || replicasWanted < 0) return;
@@ -57,7 +61,7 @@ export function DeploymentCard({ deployment }: { deployment: DeploymentReport })
             />
             <Button label={`${t.scale}: ${name}`} disabled={busy || count === null || count === String(wanted)} onClick={rescale}>{t.scale}</Button>
             <Button label={`${t.restart}: ${name}`} disabled={busy || stopped} onClick={() => press("restart", name)}>{t.restart}</Button>
-            <Button label={name} kind={stopped ? "main" : "danger"} disabled={busy} onClick={() => press(stopped ? "start" : "stop", name)}>
+            <Button label={`${stopped ? t.start : t.stopDeployment}: ${name}`} kind={stopped ? "main" : "danger"} disabled={busy} onClick={turn}>
               {stopped ? t.start : t.stopDeployment}
             </Button>
           </div>
@@ -66,7 +70,7 @@ export function DeploymentCard({ deployment }: { deployment: DeploymentReport })
       {refused && <p class="fault" role="alert">{refused}</p>}
       <Charts name={name} admin />
       <div class="scroll" tabIndex={0} role="region" aria-label={`${t.replicas}: ${name}`}>
-        <table class="figures-table">
+        <table class="figures-table replicas">
           <thead>
             <tr>
               <th scope="col">{t.replica}</th>
@@ -111,7 +115,7 @@ interface RowProps {
 function Row({ replica, busy, remote, logShown, onLog, onChange }: RowProps): JSX.Element {
   const t = w.value;
   const { id, state, reason, in_flight, tokens_per_second, memory_bytes, devices, node, restarts, since } = replica;
-  const whole = machines.value.find((each) => each.name === node)?.memory_bytes;
+  const whole = machines.value.find((each) => each.node === node)?.memory_bytes;
   const out = state === "stopped" || state === "failed";
   return (
     <tr>

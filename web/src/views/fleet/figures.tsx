@@ -1,8 +1,9 @@
-// Figures of a deployment as small charts, and memory as bars.
+// Figures of a deployment and of the whole fleet as small charts, and memory as bars.
 import type { JSX } from "preact";
 import { Chart } from "../../ui/chart";
 import { w } from "../../words";
-import { SAMPLES, samples, type Sample } from "./watching";
+import { held, together } from "./series";
+import { samples, wantedReplicas, type Sample } from "./watching";
 
 export function Charts({ name, admin }: { name: string; admin: boolean }): JSX.Element {
   const t = w.value;
@@ -21,24 +22,31 @@ export function Charts({ name, admin }: { name: string; admin: boolean }): JSX.E
   return (
     <div class="charts">
       {charts.map(([label, of, shown]) => (
-        <Chart key={label} label={label} values={held(all.map(of))} most={SAMPLES} shown={shown} />
+        <Chart key={label} label={label} values={held(all.map(of))} shown={shown} />
       ))}
     </div>
   );
 }
 
-const HELD = 10; // samples: between two requests the last one's time stands for a while
-
-export function held(values: readonly (number | null)[]): (number | null)[] {
-  let last: number | null = null;
-  let age = 0;
-  return values.map((value) => {
-    if (value !== null) {
-      last = value;
-      age = 0;
-    } else if (++age > HELD) last = null;
-    return last;
-  });
+/** The whole fleet in four figures. */
+export function Totals(): JSX.Element {
+  const t = w.value;
+  const all = [...samples.value.values()];
+  const tiles: [label: string, of: (sample: Sample) => number | null, shown: (value: number) => string][] = [
+    [t.replicasReady, (each) => each.ready, (value) => `${value} / ${wantedReplicas.value}`],
+    [t.inFlight, (each) => each.inFlight, String],
+    [t.queue, (each) => each.waiting, String],
+    [t.tokensRate, (each) => each.tokens, (value) => value.toFixed(1)],
+  ];
+  return (
+    <div class="tiles">
+      {tiles.map(([label, of, shown]) => (
+        <div key={label} class="card tile">
+          <Chart label={label} values={together(all.map((each) => each.map(of)))} shown={shown} />
+        </div>
+      ))}
+    </div>
+  );
 }
 
 export const seconds = (value: number) => (value < 1 ? `${Math.round(value * 1000)} ms` : `${value.toFixed(1)} s`);

@@ -27,13 +27,15 @@ export function Happened(): JSX.Element {
     return () => ending.abort();
   }, []);
   return (
-    <section class="card" aria-label={t.happened}>
+    <section class="card happened" aria-label={t.happened}>
       <h2>{t.happened}</h2>
       <ul class="events">
         {all.map((event, place) => (
           <li key={all.length - place}>
             <time dateTime={new Date(event.at * 1000).toISOString()}>{new Date(event.at * 1000).toLocaleTimeString(language.value)}</time>
-            <strong>{event.name}</strong> <span class={`badge ${event.state}`}>{t.replicaStates[event.state] ?? event.state}</span> {event.reason}
+            <strong>{event.name}</strong>
+            <span class={`badge ${event.state}`}>{t.replicaStates[event.state] ?? event.state}</span>
+            <span class="note">{event.reason}</span>
           </li>
         ))}
       </ul>

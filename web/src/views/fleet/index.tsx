@@ -6,10 +6,11 @@ import { keys, wanted } from "../../state/keys";
 import { Button } from "../../ui/button";
 import { w } from "../../words";
 import { DeploymentCard } from "./deployment";
-import { bytes, Charts, MemoryBar } from "./figures";
+import { Charts, Totals } from "./figures";
 import { Happened } from "./happened";
+import { Machines } from "./machines";
 import { Pull } from "./pull";
-import { fault, lookAtFleet, machines, report, watchFleet } from "./watching";
+import { fault, lookAtFleet, report, watchFleet } from "./watching";
 
 export default function Fleet(): JSX.Element {
   const t = w.value;
@@ -24,6 +25,7 @@ export default function Fleet(): JSX.Element {
       )}
       {seen ? (
         <>
+          <Totals />
           <Machines />
           {seen.deployments.map((each) => <DeploymentCard key={each.name} deployment={each} />)}
           <Pull />
@@ -36,54 +38,12 @@ export default function Fleet(): JSX.Element {
   );
 }
 
-function Machines(): JSX.Element {
-  const t = w.value;
-  const own = (name: string) =>
-    (report.value?.deployments ?? [])
-      .flatMap((each) => each.replicas)
-      .filter((replica) => replica.node === name)
-      .reduce((all, replica) => all + (replica.memory_bytes ?? 0), 0);
-  return (
-    <>
-      {machines.value.map((machine) => (
-        <section key={machine.name} class="card deployment" aria-label={machine.name}>
-          <h2>{machine.name}</h2>
-          <p class="note">
-            {t.memory}: {bytes(machine.available_bytes)} {t.freeMemory} / {bytes(machine.memory_bytes)}
-          </p>
-          <MemoryBar
-            long
-            label={t.memory}
-            own={own(machine.name)}
-            others={machine.memory_bytes - machine.available_bytes - own(machine.name)}
-            whole={machine.memory_bytes}
-          />
-          {machine.devices.map((device) => (
-            <div key={device.label}>
-              <p class="note">
-                {device.label} {device.name}{machine.simulated ? ` (${t.simulated})` : ""}: {bytes(device.given_bytes)} {t.givenOut} / {bytes(device.memory_bytes)}
-              </p>
-              <MemoryBar
-                long
-                label={device.label}
-                own={device.given_bytes}
-                others={Math.max(0, device.used_bytes - device.given_bytes)}
-                whole={device.memory_bytes}
-              />
-            </div>
-          ))}
-        </section>
-      ))}
-    </>
-  );
-}
-
 /** What a client key shows. */
 function Outside(): JSX.Element {
   const t = w.value;
   return (
     <>
-      <div class="card deployment row between">
+      <div class="card row between">
         <span>{t.adminWanted}</span>
         <Button label={t.giveAdminKey} icon="key" kind="main" onClick={() => (wanted.value = "admin")}>{t.giveAdminKey}</Button>
       </div>

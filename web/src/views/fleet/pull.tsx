@@ -30,7 +30,7 @@ export function Pull(): JSX.Element {
     setRunning(false);
   };
   return (
-    <section class="card deployment" aria-label={t.pull}>
+    <section class="card pull" aria-label={t.pull}>
       <h2>{t.pull}</h2>
       <form
         class="row"

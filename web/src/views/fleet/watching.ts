@@ -1,7 +1,7 @@
 // What the fleet view knows: the newest report, and each deployment's figures over the last minutes, from when the page
 // was opened. Owns both; looks once a second while somebody does.
 import { computed, signal } from "@preact/signals";
-import { fleetReport, machineReports, metrics, type FleetReport, type MachineReport } from "../../api/fleet";
+import { fleetReport, machineReports, metrics, type DevicesReport, type FleetReport } from "../../api/fleet";
 import { DoorError, sentence } from "../../api/http";
 import { models, type ModelState } from "../../api/models";
 import { meanBetween, timings, type Timing } from "../../api/prometheus";
@@ -9,6 +9,7 @@ import { watch } from "../../api/watch";
 import { keys, wanted } from "../../state/keys";
 
 export interface Sample {
+  readonly ready: number;
   readonly inFlight: number;
   readonly waiting: number;
   readonly tokens: number | null;
@@ -16,17 +17,18 @@ export interface Sample {
   readonly firstToken: number | null;
 }
 
-export const SAMPLES = 240;
+const SAMPLES = 240;
 const EVERY_MS = 1000;
 const LATENCY = "argosy_e2e_request_latency_seconds";
 const FIRST_TOKEN = "argosy_time_to_first_token_seconds";
 
 export const report = signal<FleetReport | null>(null);
-export const machines = signal<readonly MachineReport[]>([]);
+export const machines = signal<readonly DevicesReport[]>([]);
 export const fault = signal<{ text: string; noController: boolean } | null>(null);
 export const samples = signal<ReadonlyMap<string, readonly Sample[]>>(new Map());
-/** Whether the admin key is there, and holds. */
-export const known = computed(() => report.value !== null);
+export const wantedReplicas = computed(() =>
+  sum((report.value?.deployments ?? []).map((each) => (each.stopped ? 0 : each.wanted))),
+);
 
 let before = { latency: new Map<string, Timing>(), firstToken: new Map<string, Timing>() };
 
@@ -34,7 +36,7 @@ async function look(ending: AbortSignal): Promise<void> {
   if (!keys.value.admin) {
     report.value = null;
     fault.value = null;
-    record((models.value ?? []).map((each) => [each.name, { inFlight: each.in_flight, waiting: each.waiting, tokens: null, latency: null, firstToken: null }]));
+    record((models.value ?? []).map((each) => [each.name, { ready: each.ready, inFlight: each.in_flight, waiting: each.waiting, tokens: null, latency: null, firstToken: null }]));
     return;
   }
   try {
@@ -48,6 +50,7 @@ async function look(ending: AbortSignal): Promise<void> {
       seen.deployments.map((each) => [
         each.name,
         {
+          ready: each.ready,
           inFlight: sum(each.replicas.map((replica) => replica.in_flight)),
           waiting: each.waiting,
           tokens: sum(each.replicas.map((replica) => replica.tokens_per_second)),
