@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import threading
 from collections.abc import AsyncIterator
@@ -66,6 +67,18 @@ def test_what_is_asked_for_is_in_it_and_what_must_not_stay_is_not(
         key_of(recipe),
         *(f"{key_of(recipe)}.{kind}" for kind in ("json", "lock", "log")),
     ]
+
+
+@pytest.mark.skipif(shutil.which("uv") is None, reason="uv is not on PATH")
+def test_uv_builds_the_same_where_it_is_installed(recipe: EnvironmentRecipe, tmp_path: Path) -> None:
+    either = recipe.model_copy(update={"installer": None})
+    variables = {**OFFLINE, "UV_OFFLINE": "1"}
+    obtain(either, cache=tmp_path, variables=variables, report=lambda _: None, cancelled=threading.Event())
+    (entry,) = EnvironmentCache(tmp_path / "environments").entries()
+    assert entry.record is not None
+    assert entry.record.built.installer == "uv"
+    assert {"sglang==1.0", "program==1.0"} <= set(entry.record.built.packages)
+    assert "unwanted==1.0" not in entry.record.built.packages
 
 
 async def test_sglang_is_told_its_place_its_share_and_its_key(python: Path, tmp_path: Path, client: Client) -> None:
