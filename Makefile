@@ -5,6 +5,10 @@ VENV ?= .venv
 PYTHON ?= $(shell for each in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$each && break; done)
 BIN := $(VENV)/bin
+# Where Python may not keep what it compiled, each of the hundreds of processes that tests start compiles Argosy anew.
+unexport PYTHONDONTWRITEBYTECODE
+# Two processes run tests; who has none left takes over half of what the other one has left. More would only be late.
+BOTH := -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help setup up test test-clients test-engines test-fastchat test-web check fuzz bench docs web screenshots
@@ -20,7 +24,7 @@ up: $(VENV)/.for-use  ## serve the demonstration model twice on 127.0.0.1:8000; 
 	@exec $(BIN)/argosy up examples/demo.yaml
 
 test: setup  ## every test, with real processes and the real model
-	@exec $(BIN)/pytest
+	@exec $(BIN)/pytest $(BOTH)
 
 test-clients: $(VENV)-clients/.for-clients  ## other people's clients against the door, with a real model (491 MB, fetched once)
 	@exec $(VENV)-clients/bin/pytest tests/clients -W default -o asyncio_default_test_loop_scope=session
@@ -37,14 +41,15 @@ screenshots: setup web  ## the pictures of the READMEs, taken of a real fleet
 test-engines: setup  ## vLLM and transformers for real, each in an environment of its own (4.7 GB, built once, about 10 minutes)
 	@exec env ARGOSY_TEST_ENGINES=build $(BIN)/pytest tests/environments
 
-test-fastchat: setup  ## the real FastChat 0.2.36 beside Argosy, in an environment of its own in the cache (2 GB, made once)
-	@exec $(BIN)/pytest tests/fastchat
+test-fastchat: setup  ## the real FastChat 0.2.36 beside Argosy: its pieces, then tokens/s (2 GB in the cache, made once)
+	@$(BIN)/pytest tests/fastchat
+	@exec $(BIN)/python benchmarks/fastchat.py
 
 check: setup  ## what to run before every commit: style, types, quick tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	@exec $(BIN)/pytest tests/unit tests/gateway tests/fuzz/test_kept.py
+	@exec $(BIN)/pytest $(BOTH) tests/unit tests/gateway tests/fuzz/test_kept.py
 
 fuzz: setup  ## bad input and bad engines at a live gateway; ARGOSY_FUZZ_SECONDS=3600 for an hour of inputs never drawn before
 	@exec $(BIN)/pytest -s tests/fuzz

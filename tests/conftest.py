@@ -11,7 +11,7 @@ import pytest
 from argosy.config.environment import Environment
 from argosy.models.catalog import CATALOG
 from command import Argosy
-from weights import weights
+from real_models import weights
 
 
 @pytest.fixture

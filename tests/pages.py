@@ -7,10 +7,14 @@ Before every block of a language in RUNNABLE stands `<!-- test: … -->`:
     file NAME       the block is that file; a fleet file is checked
     python          a client's program: it is run
     client NAME     for a client that only `make test-clients` installs: tests/clients/test_guide.py runs it
+    fastchat HOW    run or attached, with FastChat's own package: `make test-fastchat` runs it with the rest of its page
     skip REASON     cannot be run here
 
-A page with commands for a fleet that it does not bring up itself says `<!-- test fleet: NAME DEPLOYMENT … -->` near
-its top: one of echo deployments then runs when its first block begins.
+What a page takes for granted it says near its top:
+
+    <!-- test fleet: NAME DEPLOYMENT … -->          a fleet of echo deployments runs when its first block begins
+    <!-- test models: NAME … -->                    these models of the catalog lie in the cache
+    <!-- test packages: NAME==VERSION … -->         empty packages of these names stand for what pip would fetch
 """
 
 from __future__ import annotations
@@ -22,7 +26,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 RUNNABLE = frozenset({"bash", "console", "dockerfile", "ini", "javascript", "python", "sh", "shell", "yaml"})
-KINDS = frozenset({"run", "attached", "file", "python", "client", "skip"})
+KINDS = frozenset({"run", "attached", "file", "python", "client", "fastchat", "skip"})
 
 _FENCE = re.compile(r"^```(?P<language>\w*)[^\n]*\n(?P<text>.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL)
 _MARK = re.compile(r"<!-- test: (?P<kind>\w+)(?: (?P<rest>[^\n]*?))? -->\n\Z")
@@ -83,8 +87,20 @@ class Page:
 
     def fleet(self) -> tuple[str, list[str]] | None:
         """The name and the deployments of the fleet that its commands are for."""
-        found = re.search(r"^<!-- test fleet: (\S+) (.+) -->$", self.text, re.MULTILINE)
-        return (found[1], found[2].split()) if found else None
+        words = self._granted("fleet")
+        return (words[0], words[1:]) if words else None
+
+    def models(self) -> list[str]:
+        """Of the catalog, that lie in the cache when its first block begins."""
+        return self._granted("models")
+
+    def packages(self) -> list[str]:
+        """NAME==VERSION of all that pip finds."""
+        return self._granted("packages")
+
+    def _granted(self, what: str) -> list[str]:
+        found = re.search(rf"^<!-- test {what}: (.+) -->$", self.text, re.MULTILINE)
+        return found[1].split() if found else []
 
     @property
     def prose(self) -> str:

@@ -22,7 +22,7 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parents[1] / "tests"), str(HERE.parents[1] / "tests" / "browser")]
 
 from visiting import ARGUMENTS, CHROMIUM, Fleet, answered, running, say, visiting  # noqa: E402
-from weights import weights  # noqa: E402
+from real_models import weights  # noqa: E402
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

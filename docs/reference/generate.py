@@ -29,6 +29,12 @@ class Section:
     prefix: str
     model: type[BaseModel]
 
+    def heading(self, words: Words) -> str:
+        """The field that holds it, which is no word of any language."""
+        if self.prefix.startswith("options["):
+            return words.options.format(engine=self.prefix.removeprefix("options[").removesuffix("]."))
+        return self.prefix.removesuffix(".").removesuffix(".*") or words.file
+
 
 @dataclass(frozen=True)
 class Words:
@@ -37,7 +43,7 @@ class Words:
     title: str
     intro: str
     header: str
-    headings: Mapping[str, str]  # prefix → heading
+    file: str  # heading of the file's own fields
     notes: Mapping[str, str]  # prefix → a sentence under the heading
     options: str  # heading of an engine's options, {engine}
     none: str  # no default
@@ -52,16 +58,7 @@ ENGLISH = Words(
     "`${NAME}` is filled in from the environment, `${NAME:-default}` also where it is unset; `$${` is a plain `${`. "
     "Paths are relative to the file. An unknown field is a fault.",
     header="| field | value | default | meaning |",
-    headings={
-        "": "The file",
-        "gateway.": "gateway",
-        "fastchat.": "fastchat",
-        "deployments.*.": "deployments",
-        "timeouts.": "timeouts",
-        "budget.": "budget",
-        "environment.": "environment",
-        "arena.": "arena",
-    },
+    file="The file",
     notes={
         "fastchat.": "For [old FastChat processes](../guide/fastchat-pieces.md).",
         "arena.": "On where it stands, also with nothing behind it; it wants `argosy[arena]`. What it is: "
@@ -85,16 +82,7 @@ CHINESE = Words(
     "`${NAME}` 取环境变量的值，`${NAME:-default}` 在变量未设置时取默认值；`$${` 表示字面的 `${`。"
     "路径相对于文件所在目录。未知字段会被报为错误。",
     header="| 字段 | 取值 | 默认 | 含义 |",
-    headings={
-        "": "整个文件",
-        "gateway.": "gateway",
-        "fastchat.": "fastchat",
-        "deployments.*.": "deployments",
-        "timeouts.": "timeouts",
-        "budget.": "budget",
-        "environment.": "environment",
-        "arena.": "arena",
-    },
+    file="整个文件",
     notes={
         "fastchat.": "供[旧的 FastChat 进程](../guide/fastchat-pieces.zh.md)使用。",
         "arena.": "写上它就开启，后面什么都不写也可以；需要 `argosy[arena]`。"
@@ -140,9 +128,7 @@ def page(words: Words, meanings: Mapping[str, str] | None) -> str:
     """`meanings`: by field; None takes the schema's own descriptions."""
     lines = [f"# {words.title}", "", words.intro]
     for section in sections():
-        engine = section.prefix.removeprefix("options[").removesuffix("].")
-        heading = words.headings.get(section.prefix) or words.options.format(engine=engine)
-        lines += ["", f"## {heading}", ""]
+        lines += ["", f"## {section.heading(words)}", ""]
         if note := words.notes.get(section.prefix):
             lines += [note, ""]
         lines += [words.header, "|---|---|---|---|"]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from visiting import Fleet, Visit, has_arena, running, say, visiting
 
-from weights import weights
+from real_models import weights
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Response

@@ -193,6 +193,22 @@ class TestAnthropic:
         told = client.messages.create(model="qwen", max_tokens=100, messages=with_result("It rains."))
         assert told.content[0].text
 
+    def test_a_streamed_call_is_put_together(self, client: anthropic.Anthropic) -> None:
+        """`caller`: its template lets so small a model call by itself; /v1/messages of llama.cpp can force nothing."""
+        tool = {"name": TOOL["name"], "description": TOOL["description"], "input_schema": TOOL["parameters"]}
+        asked = [{"role": "user", "content": PARIS}]
+        given = {"model": "caller", "max_tokens": 99, "tools": [tool], "messages": asked}
+        given["extra_body"] = {"temperature": 0}  # the SDK has no such argument any more
+        with client.messages.stream(**given) as stream:
+            pieces = [event.partial_json for event in stream if event.type == "input_json"]
+            message = stream.get_final_message()
+        assert len(pieces) > 2
+        assert message.stop_reason == "tool_use"
+        [call] = message.content
+        assert (call.type, call.name, call.input) == ("tool_use", "get_weather", {"city": "Paris"})
+        plain = client.messages.create(**given)
+        assert [each.input for each in plain.content if each.type == "tool_use"] == [{"city": "Paris"}]
+
     def test_a_forced_call_is_refused_as_the_engine_would_overlook_it(self, client: anthropic.Anthropic) -> None:
         tool = {"name": TOOL["name"], "description": TOOL["description"], "input_schema": TOOL["parameters"]}
         asked = [{"role": "user", "content": PARIS}]

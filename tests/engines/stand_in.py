@@ -50,11 +50,11 @@ http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_
 """
 
 
-def wheel(folder: Path, name: str, files: Mapping[str, str], needs: Sequence[str] = ()) -> str:
+def wheel(folder: Path, name: str, files: Mapping[str, str], needs: Sequence[str] = (), *, version: str = "1.0") -> str:
     """A package of these files; returns its requirement."""
-    path = folder / f"{name}-1.0-py3-none-any.whl"
-    about = f"{name}-1.0.dist-info"
-    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"
+    path = folder / f"{name}-{version}-py3-none-any.whl"
+    about = f"{name}-{version}.dist-info"
+    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
     metadata += "".join(f"Requires-Dist: {each}\n" for each in needs)
     with zipfile.ZipFile(path, "w") as packed:
         for file, text in files.items():

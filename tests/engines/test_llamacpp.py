@@ -8,6 +8,7 @@ from typing import Any
 import psutil
 import pytest
 from contract import EngineContract, Running, blueprint_of, start
+from projector import PATCHES, picture, projector
 
 from argosy.errors import EngineError
 from argosy.protocol.endpoints import CHAT
@@ -137,6 +138,23 @@ async def test_a_draft_model_guesses_and_the_answer_is_the_same(smollm2: Path, t
         answer = await running.post(CHAT, **ask)
         assert answer["choices"][0]["message"]["content"] == "1. Red\n2. Blue\n3. Green"
         assert answer["timings"]["draft_n_accepted"] > 0
+    finally:
+        await running.incarnation.stop(0.5)
+
+
+async def test_with_a_projector_an_image_is_read_as_tokens(smollm2: Path, tmp_path: Path, client: Client) -> None:
+    file = projector(tmp_path / "mmproj.gguf")
+    options = {"context": 512, "slots": 1, "projector": str(file)}
+    blueprint = blueprint_of({"source": str(smollm2), "options": options}, tmp_path, client)
+    running = await start(replace(blueprint, companions={"projector": file}), smollm2)
+    try:
+        text = [{"type": "text", "text": "What is this?"}]
+        image = [{"type": "image_url", "image_url": {"url": picture()}}]
+        read = [
+            (await running.post(CHAT, messages=[{"role": "user", "content": content}], max_tokens=1))["usage"]
+            for content in (text, [*text, *image])
+        ]
+        assert read[1]["prompt_tokens"] - read[0]["prompt_tokens"] == PATCHES
     finally:
         await running.incarnation.stop(0.5)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from contract import NAME, Running, blueprint_of, start
 from heavy import HeavyContract, python_of
 
 import models
+from argosy.engines import catalog
+from argosy.engines.base import EngineContext
 from argosy.engines.transformers import ENVIRONMENT
 from argosy.engines.vllm import CPU_ENVIRONMENT
 from argosy.protocol.endpoints import CHAT
@@ -49,6 +52,15 @@ class TestVllm(HeavyContract):
         form = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
         answer = await running.post(CHAT, messages=ASK, max_tokens=100, temperature=0, response_format=form)
         assert isinstance(json.loads(answer["choices"][0]["message"]["content"])["a"], int)
+
+    async def test_its_cache_takes_what_the_plan_reckons_with(self, running: Running, path: Path) -> None:
+        """By its own word: so many tokens in the GiB that it was given."""
+        context = EngineContext(NAME, running.blueprint.deployment, path, "", 0, Path())
+        need = catalog.engine("vllm").memory(context, on_gpu=True)
+        assert need is not None
+        told = re.search(r"KV cache size: ([\d,]+) tokens", running.blueprint.log.read_text())
+        assert told, "it says how many tokens its cache holds"
+        assert int(told[1].replace(",", "")) * need.cache_bytes_per_token == pytest.approx(1 << 30, rel=0.01)
 
     @pytest.mark.parametrize(
         ("fields", "status"), [({"model": "another"}, 404), ({"temperature": 99}, 400), ({"max_tokens": 5000}, 400)]

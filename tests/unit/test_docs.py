@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib.util
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -20,6 +20,7 @@ SOURCE = ROOT / "src" / "argosy"
 TROUBLESHOOTING = ROOT / "docs" / "guide" / "troubleshooting.md"
 OPERATIONS = ROOT / "docs" / "guide" / "operations.md"
 PAGES = english()
+ROAD = 16  # steps of who deploys with FastChat: each has its command here and what got better
 
 
 def both(path: Path) -> list[Page]:
@@ -41,6 +42,15 @@ def test_both_languages_say_the_same(page: Page) -> None:
         if ours.language in RUNNABLE:
             assert theirs.typed == ours.typed
     assert other.links() == page.links()
+
+
+def test_the_readme_has_every_step_of_the_road_from_fastchat() -> None:
+    for readme, road in zip(both(ROOT / "README.md"), both(ROOT / "docs" / "coming-from-fastchat.md"), strict=True):
+        head, *steps = road.rows()[: 1 + ROAD]
+        begin = readme.rows().index(head) + 1
+        shown = readme.rows()[begin : begin + ROAD]
+        assert [row[0] for row in shown] == [row[0] for row in steps]
+        assert [row for row in (*shown, *steps) if len(row) != 3 or not all(row)] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -95,18 +105,18 @@ def test_every_error_code_has_a_cure() -> None:
 
 def test_every_message_that_has_a_cure_is_one_that_argosy_says() -> None:
     """What a row quotes, with … for values, stands in the source as it is quoted."""
-    said = sentences()
-    for page in both(TROUBLESHOOTING):
-        quotes = [quote for row in page.rows() for quote in re.findall(r"`([^`]* [^`]*)`", row[0])]
-        assert len(quotes) > 80
-        assert [quote for quote in quotes if not any(_quotes(quote, sentence) for sentence in said)] == []
+    said = {sentence for sentence in sentences() if " " in sentence}
+    quotes = [quoted(page) for page in both(TROUBLESHOOTING)]
+    assert all(len(each) > 80 for each in quotes)
+    once = {quote for each in quotes for quote in each}
+    assert [quote for quote in once if not any(_quotes(quote, sentence) for sentence in said)] == []
 
 
 def test_every_message_has_a_cure() -> None:
     """Of commands, fleets, engines and sources; what answers a request has its row by its code."""
     plain = {"ArgosyError", "BuildError", "EngineError", "InputError", "NotRunningError", "SourceError"}
     by_code_or_plain = {"BadRequestError", "ForbiddenError", "NotFoundError"}
-    quotes = [quote for row in Page.read(TROUBLESHOOTING).rows() for quote in re.findall(r"`([^`]* [^`]*)`", row[0])]
+    quotes = quoted(Page.read(TROUBLESHOOTING))
     missing = []
     for tree in _trees():
         for node in ast.walk(tree):
@@ -161,6 +171,11 @@ def sentences() -> set[str]:
     return found
 
 
+def quoted(page: Page) -> list[str]:
+    """The sentences of its rows' first cells."""
+    return [quote for row in page.rows() for quote in re.findall(r"`([^`]* [^`]*)`", row[0])]
+
+
 def _text(node: ast.AST) -> str:
     """A literal's, with … where a value goes; "" for what is none."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -181,9 +196,9 @@ def _quotes(quote: str, sentence: str) -> bool:
     return True
 
 
-def _trees() -> Iterator[ast.Module]:
-    for file in SOURCE.rglob("*.py"):
-        yield ast.parse(file.read_text(encoding="utf-8"))
+@functools.cache
+def _trees() -> tuple[ast.Module, ...]:
+    return tuple(ast.parse(file.read_text(encoding="utf-8")) for file in SOURCE.rglob("*.py"))
 
 
 def _generator() -> ModuleType:

@@ -15,7 +15,8 @@ SRC = Path(__file__).parents[2] / "src"
 # Anybody may import a leaf; a leaf imports only leaves.
 LEAVES = {
     *("errors", "state", "disk", "processes", "protocol", "wire", "telemetry"),
-    *("config.gpus", "config.recipe", "config.schema", "config.values", "engines.memory"),
+    *("config.engine_name", "config.gpus", "config.misfits", "config.recipe", "config.schema", "config.values"),
+    "engines.memory",
 }
 
 # A room → the rooms that it may import, besides the leaves and itself.

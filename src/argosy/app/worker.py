@@ -12,8 +12,8 @@ from argosy.config.environment import Environment
 if TYPE_CHECKING:
     from argosy.protocol.replica import ReplicaSpec
     from argosy.wire.client import Client
+    from argosy.worker.life import Beside
     from argosy.worker.listener import Target
-    from argosy.worker.main import Beside
 
 
 def run_worker(spec_path: Path, environment: Environment, *, log: Path | None = None) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import textwrap
 from dataclasses import dataclass
 
 from argosy.errors import CommandError
@@ -46,6 +47,7 @@ _FASTCHAT = {"exit": "exit", "reset": "reset", "remove": "undo", "regen": "regen
 # A path (/etc/hosts), a comment (//) and an exclamation (!!!) are words for the model.
 _COMMAND = re.compile(r"(/|!!)([A-Za-z]+|\?)(?:\s+(.*))?", re.DOTALL)
 _QUOTES = '"""'
+_NARROWEST = 20  # of a column of meanings
 _KEYS = (
     'Enter sends, Alt-Enter or Ctrl-J begins a new line; a paste keeps its lines; """ opens and closes many lines.',
     "Up and Down bring back what was typed before, Tab completes a command.",
@@ -90,7 +92,12 @@ def unquoted(argument: str) -> str:
     return argument
 
 
-def help_text() -> str:
+def help_text(columns: int) -> str:
+    """What is too long for a line of the list goes on below its meaning."""
     width = max(len(entry.usage) for entry in COMMANDS)
-    lines = [f"{entry.usage.ljust(width)}  {entry.meaning}" for entry in COMMANDS]
+    room = max(columns - width - 2, _NARROWEST)
+    lines = []
+    for entry in COMMANDS:
+        first, *more = textwrap.wrap(entry.meaning, room)
+        lines += [f"{entry.usage.ljust(width)}  {first}", *(" " * (width + 2) + each for each in more)]
     return "\n".join([*lines, "", *_KEYS])

@@ -119,6 +119,14 @@ class _Markdown(Markdown):
         "code_block": _Code,
     }
 
+    def __init__(self, markup: str, **options: Any) -> None:
+        """A line ends where the model ends it: joined, a poem is prose, and a Chinese sentence gets a blank inside."""
+        super().__init__(markup, **options)
+        for token in self.parsed:
+            for child in token.children or ():
+                if child.type == "softbreak":
+                    child.type = "hardbreak"
+
 
 def _broken(text: Text, width: int) -> Text:
     """With an end of line wherever one is needed."""

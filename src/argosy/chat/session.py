@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import sys
 import time
@@ -180,7 +181,7 @@ class Session:
         _tell(f"all {len(self._figures)}: {tokens} tokens in {seconds:.2f} s")
 
     async def _help(self, argument: str) -> None:
-        _tell(help_text())
+        _tell(help_text(shutil.get_terminal_size().columns))
 
     async def _exit(self, argument: str) -> None:
         self._left = True

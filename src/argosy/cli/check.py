@@ -10,6 +10,7 @@ from argosy.config.engine_fields import chosen_engine
 from argosy.config.environment import Environment
 from argosy.config.load import load_fleet
 from argosy.config.schema import Deployment, Fleet
+from argosy.engines import catalog
 
 
 def check(path: Path, environment: Environment) -> str:
@@ -45,6 +46,10 @@ def _notes(fleet: Fleet, environment: Environment) -> list[str]:
         for name, deployment in fleet.deployments.items()
         if deployment.api_key_env and not environment.variables.get(deployment.api_key_env)
     ]
+    for name, deployment in fleet.deployments.items():
+        chosen, _ = chosen_engine(deployment, environment.cache)
+        if chosen in catalog.NAMES and chosen != "remote" and (engine := catalog.engine(chosen)).untested:
+            notes.append(f"deployments.{name}: nobody has run engine {chosen} on a GPU yet ({engine.tested_with})")
     if short := shortage(fleet, environment):
         notes.append(short)
     return notes

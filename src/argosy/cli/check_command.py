@@ -17,6 +17,6 @@ def check(
 
     from argosy.cli.check import check as checked
     from argosy.cli.fleets import read_environment
-    from argosy.config.load import json_schema
+    from argosy.config.json_schema import json_schema
 
     print(json.dumps(json_schema(), indent=2) if schema else checked(file, read_environment()))

@@ -50,9 +50,10 @@ def devices_text(report: DevicesReport) -> str:
             for each in device.processes
             if not each.replica
         ]
-        row = [f"gpu{device.index}", device.name, device.uuid]
+        row = [f"gpu{device.index}", f"{device.name} (MIG)" if device.mig else device.name, device.uuid]
         row += [bytes_text(device.memory_bytes), bytes_text(device.free_bytes)]
         rows.append([*row, _shares(device.replicas), ", ".join(strangers)])
+        rows += [["", part.name, part.uuid, "", "", "", ""] for part in device.instances]
     return "\n".join([*lines, "", table(["GPU", "NAME", "UUID", "MEMORY", "FREE", "REPLICAS", "OTHERS"], rows)])
 
 
@@ -88,7 +89,8 @@ def _ends(plan: FleetPlan) -> list[str]:
         )
         if replicas
     ]
-    return [*_refusals(plan), f"up would {'; '.join(told)}" if told else "up would change nothing"]
+    notes = [f"note: {each}" for each in plan.notes]
+    return [*_refusals(plan), *notes, f"up would {'; '.join(told)}" if told else "up would change nothing"]
 
 
 def _refusals(plan: FleetPlan) -> list[str]:

@@ -22,7 +22,9 @@ def worker(
         list[str] | None,
         typer.Option("--aliases", "--alias", help="Other names clients may send: a,b; may be given again."),
     ] = None,
-    engine: Annotated[str | None, typer.Option(help="llama.cpp, vllm, transformers, sglang, command or echo.")] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="llama.cpp, vllm, transformers, command, echo, or sglang (untested on hardware).")
+    ] = None,
     option: Annotated[list[str] | None, typer.Option("--option", "-o", help="KEY=VALUE for the engine.")] = None,
     concurrency: Annotated[
         int | None, typer.Option(min=1, help="Requests in flight (default: the engine's slots).")

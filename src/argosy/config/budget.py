@@ -10,12 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from argosy.config.environment import Environment
-from argosy.config.needs import memory_need
+from argosy.config.needs import memory_without_gpus
 from argosy.config.schema import Fleet
 from argosy.engines import machine
 from argosy.engines.memory import MemoryNeed, gib
-from argosy.errors import SourceError
-from argosy.models.resolve import cached
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,8 @@ class Budget:
         mapped: set[str] = set()
         for name, need, replicas in needs:
             if replicas:
-                found[name] = need.cache_bytes * replicas + (0 if need.weights in mapped else need.weights_bytes)
+                copies = replicas if not need.weights else 0 if need.weights in mapped else 1
+                found[name] = need.cache_bytes * replicas + need.weights_bytes * copies
                 mapped.add(need.weights)
         return cls(found)
 
@@ -59,10 +58,6 @@ def shortage(fleet: Fleet, environment: Environment) -> str | None:
     for name, deployment in fleet.deployments.items():
         if not deployment.check_memory or deployment.source is None:
             continue
-        try:
-            path = cached(deployment.source, cache=environment.cache)
-        except SourceError:
-            continue  # the start says what is wrong with it
-        if (need := memory_need(name, deployment, path)) is not None:
+        if (need := memory_without_gpus(name, deployment, environment.cache)) is not None:
             needs.append((name, need, deployment.replicas))
     return Budget.of(needs).excess(machine.memory_limit_bytes())

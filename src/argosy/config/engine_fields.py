@@ -13,11 +13,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from argosy.config.engine_name import UNDECIDED, decide_engine
 from argosy.config.environment import Environment
 from argosy.config.faults import Finding, findings, none_of
 from argosy.config.paths import made_absolute
 from argosy.config.recipe import EnvironmentRecipe
-from argosy.config.schema import UNDECIDED, Deployment, Fleet, decide_engine, misfits
+from argosy.config.schema import Deployment, Fleet
 from argosy.engines import catalog, choice, machine
 from argosy.errors import SourceError
 from argosy.models import sources as model_sources
@@ -36,7 +37,7 @@ def engine_faults(given: dict[str, Any], folder: Path | None, environments: Mapp
         return
     if name is not None and not isinstance(name, str):
         return
-    for field, message in misfits(given):
+    for field, message in Deployment.misfits(given):
         yield (field,), message
     engine = decide_engine(name, urls=given.get("urls"), command=given.get("command"), source=given.get("source"))
     if engine == "remote":

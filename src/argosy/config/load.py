@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 import importlib.util
-import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,7 +19,8 @@ from argosy.config import chat_template, fastchat_variables, yaml_file
 from argosy.config.engine_fields import engine_faults, named_environments
 from argosy.config.environment import Environment
 from argosy.config.faults import Finding, findings
-from argosy.config.gpus import lists_of, split_source
+from argosy.config.gpus import lists_of
+from argosy.config.misfits import shared_names
 from argosy.config.paths import made_absolute
 from argosy.config.schema import (
     Arena,
@@ -30,19 +30,18 @@ from argosy.config.schema import (
     Fleet,
     Gateway,
     Timeouts,
-    shared_names,
 )
 from argosy.config.shaping import shaping_of
-from argosy.config.values import RESERVED_NAMES, check_fleet_name
+from argosy.config.typed_sources import free_name, name_of, pinned
+from argosy.config.values import check_fleet_name
 from argosy.config.yaml_file import Document, UnreadableError
-from argosy.engines import catalog, choice
 from argosy.errors import Fault, FleetFileError, InputError, SourceError
 from argosy.models import sources as model_sources
 from argosy.protocol.deployment import DeploymentRecord
 from argosy.protocol.deployment import Timeouts as TimeoutsRecord
 from argosy.wire.tls import server_context
 
-__all__ = ["Environment", "check_fleet", "deployment_record", "fleet_of_sources", "json_schema", "load_fleet"]
+__all__ = ["Environment", "check_fleet", "deployment_record", "fleet_of_sources", "load_fleet"]
 
 
 def load_fleet(path: Path, environment: Environment) -> Fleet:
@@ -67,8 +66,8 @@ def fleet_of_sources(sources: Sequence[str], environment: Environment, gpus: tup
     """A fleet named `default` of sources on the command line; the same one twice means two replicas, `qwen3@2 qwen3@3`
     one on GPU 2 and one on GPU 3. `gpus`: for every replica that names none. Raises InputError."""
     deployments: dict[str, dict[str, Any]] = {}
-    for source, pins in _pinned(sources).items():
-        name = _free_name(_name_of(source), deployments)
+    for source, pins in pinned(sources).items():
+        name = free_name(name_of(source), deployments)
         deployments[name] = {"source": source, "replicas": len(pins)}
         groups = [group for each in pins if (group := each or gpus) is not None]
         if groups and len(groups) < len(pins):
@@ -104,30 +103,6 @@ def deployment_record(name: str, deployment: Deployment, *, revision: int, stopp
         shaping=shaping_of(deployment),
         embedding_batch=deployment.embedding_batch,
     )
-
-
-def json_schema() -> dict[str, Any]:
-    """Of the fleet file, with each engine's options."""
-    schema = Fleet.model_json_schema()
-    deployment = schema["$defs"]["Deployment"]
-    deployment["properties"]["engine"] = {"enum": list(catalog.NAMES), "description": "what generates"}
-    deployment["allOf"] = []
-    for name in catalog.NAMES:
-        if name == "remote":
-            continue
-        options = catalog.engine(name).options.model_json_schema(ref_template="#/$defs/{model}")
-        schema["$defs"] |= options.pop("$defs", {})
-        title = f"Options of {name}"
-        schema["$defs"][title] = {**options, "title": title}
-        chosen: dict[str, Any] = {"properties": {"engine": {"const": name}}, "required": ["engine"]}
-        then = {"properties": {"options": {"$ref": f"#/$defs/{title.replace(' ', '%20')}"}}}
-        deployment["allOf"].append({"if": chosen, "then": then})
-    left_out = {"not": {"anyOf": [{"required": [field]} for field in ("engine", "urls", "command")]}}
-    any_of = [{"$ref": f"#/$defs/{f'Options of {name}'.replace(' ', '%20')}"} for name in choice.CANDIDATES]
-    deployment["allOf"].append({"if": left_out, "then": {"properties": {"options": {"anyOf": any_of}}}})
-    recipe = deployment["properties"]["environment"]
-    recipe["anyOf"] = [{"type": "string", "description": "one of `environments`"}, *recipe["anyOf"]]
-    return {**schema, "$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Argosy fleet file"}
 
 
 def _checked(document: Document, file: str, folder: Path | None) -> Fleet:
@@ -296,44 +271,3 @@ def _timeouts(given: object) -> Iterator[Finding]:
     for field in ("connect", "first_token", "idle"):
         if seconds[field] > seconds["total"] and seconds[field] != Timeouts.model_fields[field].default:
             yield ("timeouts", field), f"{seconds[field]:g} is more than total ({seconds['total']:g}): it never applies"
-
-
-def _pinned(sources: Sequence[str]) -> dict[str, list[tuple[int, ...] | None]]:
-    """Source → the GPUs of each of its replicas. What exists under its whole name is a path, whatever it ends with."""
-    found: dict[str, list[tuple[int, ...] | None]] = {}
-    for text in sources:
-        source, pins = (text, None) if Path(text).exists() else split_source(text)
-        found.setdefault(source, []).append(pins)
-    return found
-
-
-def _name_of(source: str) -> str:
-    """smollm2 → smollm2, qwen2.5:0.5b → qwen2.5-0.5b, models/Qwen 2.5.gguf → qwen-2.5, hf:Org/Qwen3-GGUF → qwen3"""
-    name = _written_name(source).lower().removesuffix("-gguf")
-    name = re.sub(r"[^a-z0-9._-]+", "-", name).strip("-.")
-    return f"{name or 'model'}-model" if name in RESERVED_NAMES or not name else name
-
-
-def _written_name(source: str) -> str:
-    try:
-        parsed = model_sources.parse(source)
-    except SourceError:  # which is told later, as a fault
-        return Path(source).stem
-    match parsed:
-        case model_sources.PathSource(path=path):
-            return path.stem
-        case model_sources.CatalogSource(row=row):
-            return row.name
-        case model_sources.HubSource(name=name):
-            return name
-        case other:
-            return Path(other.name).stem
-
-
-def _free_name(name: str, taken: Mapping[str, object]) -> str:
-    number = 1
-    candidate = name
-    while candidate in taken:
-        number += 1
-        candidate = f"{name}-{number}"
-    return candidate

@@ -13,7 +13,7 @@ from pathlib import Path
 from argosy.config.engine_fields import engine_for
 from argosy.config.schema import Deployment, Fleet
 from argosy.engines import catalog as engines
-from argosy.engines.base import EngineContext
+from argosy.engines.base import Engine, EngineContext
 from argosy.engines.measured import Footprints, footprint_key
 from argosy.engines.memory import MemoryNeed
 from argosy.errors import SourceError
@@ -46,24 +46,17 @@ class Needs:
 
     def of(self, name: str, deployment: Deployment, *, gpus: bool) -> EngineNeeds:
         """Of a deployment that is not remote."""
-        path = self._path(deployment)
+        path = _here(deployment.source, self._cache)
         key = footprint_key(deployment, path)
-        seen = (key, path, _changed_at(path), gpus)
+        on_gpu = gpus and deployment.device != "cpu"
+        engine = engines.engine(engine_for(deployment, path, on_gpu=on_gpu))
+        companions = _companions(engine, deployment, self._cache)
+        seen = (key, path, _changed_at(path), gpus, engine.name, companions)
         if name not in self._known or self._known[name][0] != seen:
-            on_gpu = gpus and deployment.device != "cpu"
-            engine = engines.engine(engine_for(deployment, path, on_gpu=on_gpu))
-            memory = memory_need(name, deployment, path, on_gpu=on_gpu)
+            memory = _memory_need(name, deployment, path, engine, companions, on_gpu=on_gpu)
             self._known[name] = (seen, EngineNeeds(memory, gpus and engine.uses_gpu(deployment)))
         needs = self._known[name][1]
         return dataclasses.replace(needs, memory=corrected(needs.memory, key, self._footprints.of(key)))
-
-    def _path(self, deployment: Deployment) -> Path | None:
-        if deployment.source is None:
-            return None
-        try:
-            return cached(deployment.source, cache=self._cache)
-        except SourceError:
-            return None  # the start says what is wrong with it
 
 
 def corrected(need: MemoryNeed | None, key: str, measured: Mapping[int, int]) -> MemoryNeed | None:
@@ -75,13 +68,42 @@ def corrected(need: MemoryNeed | None, key: str, measured: Mapping[int, int]) ->
     return MemoryNeed(key, held, measured=measured) if held else None
 
 
-def memory_need(name: str, deployment: Deployment, path: Path | None, *, on_gpu: bool = False) -> MemoryNeed | None:
-    """What a replica needs at least: of weights that are here by their headers, else by the catalog's size."""
+def memory_without_gpus(name: str, deployment: Deployment, cache: Path) -> MemoryNeed | None:
+    """What a replica needs at least of the machine's own memory. `cache` is ARGOSY_CACHE."""
+    path = _here(deployment.source, cache)
+    engine = engines.engine(engine_for(deployment, path, on_gpu=False))
+    return _memory_need(name, deployment, path, engine, _companions(engine, deployment, cache), on_gpu=False)
+
+
+def _here(source: str | None, cache: Path) -> Path | None:
+    """Where it lies on this machine."""
+    try:
+        return cached(source, cache=cache) if source is not None else None
+    except SourceError:
+        return None  # the start says what is wrong with it
+
+
+def _companions(engine: Engine, deployment: Deployment, cache: Path) -> dict[str, Path]:
+    """Those that are here."""
+    found = {name: _here(source, cache) for name, source in engine.companions(deployment).items()}
+    return {name: path for name, path in found.items() if path is not None}
+
+
+def _memory_need(
+    name: str,
+    deployment: Deployment,
+    path: Path | None,
+    engine: Engine,
+    companions: Mapping[str, Path],
+    *,
+    on_gpu: bool,
+) -> MemoryNeed | None:
+    """Of weights that are here by their headers, else by the catalog's size."""
     if path is None:
         row = CATALOG.get(deployment.source or "")
         return None if row is None else MemoryNeed(row.name, row.size_bytes)
-    context = EngineContext(name=name, deployment=deployment, path=path, key="", port=0, address_file=Path())
-    return engines.engine(engine_for(deployment, path, on_gpu=on_gpu)).memory(context)
+    context = EngineContext(name, deployment, path, key="", port=0, address_file=Path(), companions=companions)
+    return engine.memory(context, on_gpu=on_gpu)
 
 
 def _changed_at(path: Path | None) -> int:

@@ -15,6 +15,13 @@ class DeviceProcess(msgspec.Struct, frozen=True, kw_only=True):
     memory_bytes: int | None = None  # None: the driver does not tell
 
 
+class MigInstance(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of a GPU that is split by MIG (NVIDIA): an engine sees one of them, by its UUID."""
+
+    uuid: str
+    name: str
+
+
 class Device(msgspec.Struct, frozen=True, kw_only=True):
     """A GPU of this machine, now."""
 
@@ -26,6 +33,8 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     claimed_bytes: int = 0  # what other fleets of this home have planned with
     processes: tuple[DeviceProcess, ...] = ()
     simulated: bool = False  # told by a file: nothing is really there
+    mig: bool = False  # it is split: nobody can be given the whole of it, so it is not planned with
+    instances: tuple[MigInstance, ...] = ()  # its parts then
 
     @property
     def label(self) -> str:

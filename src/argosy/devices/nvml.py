@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from argosy.devices.device import Device, DeviceProcess, Found
+from argosy.devices.device import Device, DeviceProcess, Found, MigInstance
 
 
 class Nvml:
@@ -68,7 +68,31 @@ class Nvml:
             memory_bytes=int(memory.total),
             used_bytes=int(memory.used),
             processes=tuple(_processes(library, handle)),
+            mig=_is_split(library, handle),
+            instances=tuple(_instances(library, handle)),
         )
+
+
+def _is_split(library: Any, handle: Any) -> bool:
+    try:
+        now, _pending = library.nvmlDeviceGetMigMode(handle)
+    except library.NVMLError:  # most GPUs cannot be
+        return False
+    return bool(now == library.NVML_DEVICE_MIG_ENABLE)
+
+
+def _instances(library: Any, handle: Any) -> Iterator[MigInstance]:
+    try:
+        most = library.nvmlDeviceGetMaxMigDeviceCount(handle) if _is_split(library, handle) else 0
+    except library.NVMLError:
+        return
+    for number in range(most):
+        try:
+            part = library.nvmlDeviceGetMigDeviceHandleByIndex(handle, number)
+            uuid, name = library.nvmlDeviceGetUUID(part), library.nvmlDeviceGetName(part)
+        except library.NVMLError:  # that many there could be
+            continue
+        yield MigInstance(uuid=_text(uuid), name=_text(name))
 
 
 def _processes(library: Any, handle: Any) -> Iterator[DeviceProcess]:

@@ -5,6 +5,7 @@ memory: 512GiB
 devices:
   - {index: 0, name: A100, uuid: GPU-0, memory: 80GiB}
   - {index: 1, name: A100, uuid: GPU-1, memory: 80GiB, used: 20GiB}   # by others
+  - {index: 2, name: A100, uuid: GPU-2, memory: 80GiB, mig: true}      # split
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ class SimulatedDevice(Settings):
     uuid: str = ""
     memory: Bytes
     used: Bytes = 0
+    mig: bool = False
 
 
 class SimulatedMachine(Settings):
@@ -67,6 +69,7 @@ class Simulated:
                 memory_bytes=each.memory,
                 used_bytes=min(each.used, each.memory),
                 simulated=True,
+                mig=each.mig,
             )
             for each in sorted(machine.devices, key=lambda each: each.index)
         )

@@ -78,6 +78,7 @@ class Engine(Protocol):
     takes_chat_template: bool
     tells_port: bool  # it picks a free port and writes its address file; else the worker chooses a port for it
     tested_with: str  # which versions it was tested with, for people
+    untested: bool  # nobody has run it on the hardware that it needs: said wherever somebody chooses it
 
     def environment(self, deployment: Deployment, *, on_gpu: bool) -> EnvironmentRecipe | None:
         """What it runs in where the fleet file says nothing; None: Argosy's own Python."""
@@ -97,9 +98,9 @@ class Engine(Protocol):
 
     def capabilities(self, deployment: Deployment) -> Capabilities: ...
 
-    def memory(self, context: EngineContext) -> MemoryNeed | None:
-        """What a replica needs at least, or None where it cannot be known before the start. The same whether it will
-        lie in GPUs or in the machine's memory: that, the plan decides."""
+    def memory(self, context: EngineContext, *, on_gpu: bool) -> MemoryNeed | None:
+        """What a replica needs at least, or None where it cannot be known before the start. `on_gpu`: it is to lie in
+        GPUs if they have room, else in the machine's memory."""
         ...
 
     def uses_gpu(self, deployment: Deployment) -> bool:

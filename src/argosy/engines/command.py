@@ -5,23 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from argosy.config.recipe import EnvironmentRecipe
 from argosy.config.schema import Deployment
 from argosy.engines import gguf, safetensors
 from argosy.engines.base import Capabilities, EngineContext, Launch
 from argosy.engines.memory import MemoryNeed
+from argosy.engines.options import EngineOptions
 from argosy.protocol.traits import EngineTraits
 
 _TRAITS = EngineTraits(engine="command", loose_ends=True)
 _SLOTS = 8  # of a program that we know nothing of, where `concurrency` does not say
 
 
-class Options(BaseModel):
+class Options(EngineOptions):
     """The engine command takes no options: everything stands in `command`, `env` and `ready`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Command:
@@ -30,6 +29,7 @@ class Command:
     takes_chat_template = True
     tells_port = False
     tested_with = "any server that speaks the OpenAI wire"
+    untested = False
 
     def environment(self, deployment: Deployment, *, on_gpu: bool) -> EnvironmentRecipe | None:
         return None
@@ -54,7 +54,7 @@ class Command:
     def capabilities(self, deployment: Deployment) -> Capabilities:
         return Capabilities(deployment.paths, deployment.concurrency or _SLOTS, _TRAITS)
 
-    def memory(self, context: EngineContext) -> MemoryNeed | None:
+    def memory(self, context: EngineContext, *, on_gpu: bool) -> MemoryNeed | None:
         """Of weights whose format we can read; what else a program needs, only it knows."""
         if context.path is None:
             return None
@@ -70,7 +70,8 @@ class Command:
 
 def _weight_bytes(path: Path) -> int | None:
     if path.is_dir():
-        return safetensors.weight_bytes(path)
+        stored = safetensors.StoredWeights.of(path)
+        return stored.total_bytes if stored is not None else None
     return gguf.weight_bytes(path) if path.suffix == ".gguf" else None
 
 

@@ -9,12 +9,13 @@ import sys
 from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from argosy.config.recipe import EnvironmentRecipe
 from argosy.config.schema import Deployment
 from argosy.engines.base import KEY_VARIABLE, Capabilities, EngineContext, Launch
 from argosy.engines.memory import MemoryNeed
+from argosy.engines.options import EngineOptions
 from argosy.protocol.endpoints import COMMON, EMBEDDINGS, TOKENIZE
 from argosy.protocol.traits import EngineTraits
 
@@ -26,10 +27,8 @@ _TRAITS = EngineTraits(
 )
 
 
-class Options(BaseModel):
+class Options(EngineOptions):
     """Options of the engine echo."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     tokens_per_second: Annotated[float, Field(ge=0, le=1e6)] = Field(
         0, description="pace of each answer; 0: all at once"
@@ -62,6 +61,7 @@ class Echo:
     takes_chat_template = False
     tells_port = True
     tested_with = "ours"
+    untested = False
 
     def environment(self, deployment: Deployment, *, on_gpu: bool) -> EnvironmentRecipe | None:
         return None
@@ -83,7 +83,7 @@ class Echo:
         paths = (EMBEDDINGS, TOKENIZE) if deployment.task == "embed" else (*COMMON, TOKENIZE)
         return Capabilities(paths, Options.model_validate(deployment.options).slots, _TRAITS)
 
-    def memory(self, context: EngineContext) -> MemoryNeed | None:
+    def memory(self, context: EngineContext, *, on_gpu: bool) -> MemoryNeed | None:
         return None
 
     def uses_gpu(self, deployment: Deployment) -> bool:

@@ -65,6 +65,11 @@ class GgufHeader:
         """Whether the model says how its embeddings are made."""
         return self._of_architecture("pooling_type") is not None
 
+    @property
+    def keeps(self) -> bool:
+        """Whether it has a cache: an encoder reads all at once and keeps nothing."""
+        return self._of_architecture("attention.causal") is not False
+
     def cache_bytes(self, context: int) -> int:
         """A lower bound of what the cache of so many tokens takes; 0 where this header does not tell."""
         architecture = f"{self.fields.get('general.architecture')}."
@@ -73,8 +78,8 @@ class GgufHeader:
         layers, heads = self._of_architecture("block_count"), self._of_architecture("attention.head_count")
         width = self._of_architecture("embedding_length")
         cached_heads = self._of_architecture("attention.head_count_kv") or heads
-        if self._of_architecture("attention.causal") is False:
-            return 0  # an encoder reads all at once and keeps nothing
+        if not self.keeps:
+            return 0
         if not all(isinstance(value, int) and value > 0 for value in (layers, heads, width, cached_heads)):
             return 0  # per-layer lists among others
         head = width // heads

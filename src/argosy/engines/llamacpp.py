@@ -12,25 +12,17 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from argosy.config.recipe import EnvironmentRecipe
 from argosy.config.schema import Deployment
 from argosy.engines import gguf, machine
 from argosy.engines.base import KEY_VARIABLE, Capabilities, EngineContext, Launch, run_in
 from argosy.engines.memory import MemoryNeed
+from argosy.engines.options import EngineOptions, Threads
 from argosy.engines.steps import LARGEST, SMALLEST, step_tokens
 from argosy.errors import EngineError
-from argosy.protocol.endpoints import (
-    CHAT,
-    COMPLETIONS,
-    COUNT_TOKENS,
-    DETOKENIZE,
-    EMBEDDINGS,
-    MESSAGES,
-    RESPONSES,
-    TOKENIZE,
-)
+from argosy.protocol.endpoints import EMBEDDING, GENERATING
 from argosy.protocol.traits import EngineTraits
 
 # Whether a client has left it asks when it has something to say to it, or in a second without any result, also of other
@@ -50,13 +42,10 @@ _TRAITS = EngineTraits(
         *("tool_choice: forced", "text.format", "output_config.format"),
         *("background", "conversation", "prompt", "mcp_servers"),
     ),
-    sees=False,
     # It takes any number, but all of its slots are then taken until the last is done.
     most_inputs=32,
     too_long="is too large to process",
 )
-_GENERATES = (CHAT, COMPLETIONS, RESPONSES, MESSAGES, COUNT_TOKENS, TOKENIZE, DETOKENIZE)
-_EMBEDS = (EMBEDDINGS, TOKENIZE, DETOKENIZE)
 
 _OURS = ("port", "api_prefix", "public_path", "n_parallel", "n_ctx", "n_batch", "n_gpu_layers", "embedding")
 
@@ -68,10 +57,8 @@ def _check_extra(given: dict[str, bool | int | float | str]) -> dict[str, bool |
     return given
 
 
-class Options(BaseModel):
+class Options(EngineOptions):
     """Options of the engine llama.cpp."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     context: Annotated[int, Field(ge=64, le=1 << 22)] = Field(
         4096, description="tokens per request, prompt and answer together (at most what the model was trained for)"
@@ -79,9 +66,7 @@ class Options(BaseModel):
     slots: Annotated[int, Field(ge=1, le=256)] = Field(
         4, description="requests it works on at once; each takes a context's memory"
     )
-    threads: Annotated[int, Field(ge=1, le=1024)] | None = Field(
-        None, description="default: the machine's physical cores, shared between the deployment's replicas"
-    )
+    threads: Threads = None
     batch: Annotated[int, Field(ge=SMALLEST, le=1 << 16)] | None = Field(
         None,
         description=f"tokens of prompts worked on in one step (default: {SMALLEST} to {LARGEST} on a CPU, by the "
@@ -119,6 +104,7 @@ class LlamaCpp:
     takes_chat_template = True
     tells_port = True
     tested_with = "xllamacpp 2026.10, on CPUs"
+    untested = False
 
     def environment(self, deployment: Deployment, *, on_gpu: bool) -> EnvironmentRecipe | None:
         return None
@@ -175,25 +161,31 @@ class LlamaCpp:
         return "/health"
 
     def capabilities(self, deployment: Deployment) -> Capabilities:
-        paths = _EMBEDS if deployment.task == "embed" else _GENERATES
+        paths = EMBEDDING if deployment.task == "embed" else GENERATING
         options = _options(deployment)
         # It tells a context that is rounded up, but takes no embedding's input that is longer than was asked for.
-        return Capabilities(paths, options.slots, msgspec.structs.replace(_TRAITS, context=options.context))
+        traits = msgspec.structs.replace(_TRAITS, context=options.context, sees=options.projector is not None)
+        return Capabilities(paths, options.slots, traits)
 
-    def memory(self, context: EngineContext) -> MemoryNeed | None:
+    def memory(self, context: EngineContext, *, on_gpu: bool) -> MemoryNeed | None:
         options = _options(context.deployment)
         if context.path is None:
             return None
         try:
-            header, weights = gguf.GgufHeader.read(context.path), gguf.weight_bytes(context.path)
+            header = gguf.GgufHeader.read(context.path)
+            weights = sum(map(gguf.weight_bytes, (context.path, *context.companions.values())))
+            cache = header.cache_bytes(1)
+            draft = context.companions.get("draft_model")
+            guesses = gguf.GgufHeader.read(draft).cache_bytes(1) if draft is not None else 0
         except (gguf.GgufError, OSError):
             return None  # launch says what is wrong with the file
         return MemoryNeed(
             weights=str(context.path.resolve()),
             weights_bytes=weights,
-            cache_bytes_per_token=header.cache_bytes(1),
+            cache_bytes_per_token=cache + guesses,
             context=options.context,
             slots=options.slots,
+            unknown="" if cache or not header.keeps else "the file's header does not tell its size",
         )
 
     def uses_gpu(self, deployment: Deployment) -> bool:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from argosy.config.recipe import EnvironmentRecipe
 from argosy.config.schema import Deployment
 from argosy.engines.arguments import check_extra, flags, weights_of
 from argosy.engines.base import KEY_VARIABLE, Capabilities, EngineContext, Launch
+from argosy.engines.folder import USUAL_CONTEXT, Loading, memory_need
 from argosy.engines.memory import MemoryNeed
-from argosy.engines.safetensors import memory_need
+from argosy.engines.options import EngineOptions, Quantization, RequestTokens, TrustRemoteCode
 from argosy.errors import EngineError
 from argosy.protocol.endpoints import CHAT, COMPLETIONS, EMBEDDINGS
 from argosy.protocol.traits import EngineTraits
@@ -31,32 +32,24 @@ _OURS = (
 )
 
 
-class Options(BaseModel):
+class Options(EngineOptions):
     """Options of the engine sglang, untested on hardware. Their names are SGLang's own."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    context_length: Annotated[int, Field(ge=16, le=1 << 24)] | None = Field(
-        None, description="tokens per request, prompt and answer together (default: the model's own length)"
-    )
+    context_length: RequestTokens = None
     max_running_requests: Annotated[int, Field(ge=1, le=10_000)] = Field(
         _SLOTS, description="requests it works on at once"
     )
     dtype: Annotated[str, Field(min_length=1)] | None = Field(
         None, description="bfloat16, float16 (default: the weights' own)"
     )
-    quantization: Annotated[str, Field(min_length=1)] | None = Field(
-        None, description="fp8, awq, gptq … (default: what the weights say)"
-    )
+    quantization: Quantization = None
     tool_call_parser: Annotated[str, Field(min_length=1)] | None = Field(
         None, description="how this model writes tool calls: llama3, qwen25, mistral …"
     )
     reasoning_parser: Annotated[str, Field(min_length=1)] | None = Field(
         None, description="how this model marks its thoughts: deepseek-r1, qwen3 …"
     )
-    trust_remote_code: bool = Field(
-        default=False, description="run the code in the model's repository, whose revision must be a commit then"
-    )
+    trust_remote_code: TrustRemoteCode = False
     extra_args: Annotated[tuple[str, ...], AfterValidator(lambda given: check_extra(given, _OURS))] = Field(
         (), description="more of SGLang's arguments, as they are"
     )
@@ -67,7 +60,8 @@ class Sglang:
     options: type[BaseModel] = Options
     takes_chat_template = True
     tells_port = False
-    tested_with = "its arguments and readiness against a stand-in; untested on hardware (sglang 0.5.23)"
+    tested_with = "its arguments and readiness against a stand-in; untested on hardware, sglang 0.5.23"
+    untested = True
 
     def environment(self, deployment: Deployment, *, on_gpu: bool) -> EnvironmentRecipe | None:
         return EnvironmentRecipe(requirements=("sglang==0.5.23",))
@@ -89,8 +83,17 @@ class Sglang:
         paths = (EMBEDDINGS,) if deployment.task == "embed" else (CHAT, COMPLETIONS)
         return Capabilities(paths, _options(deployment).max_running_requests, _TRAITS)
 
-    def memory(self, context: EngineContext) -> MemoryNeed | None:
-        return memory_need(context.path, fills=True)
+    def memory(self, context: EngineContext, *, on_gpu: bool) -> MemoryNeed | None:
+        options = _options(context.deployment)
+        loading = Loading.of_server(
+            context.deployment,
+            context=options.context_length,
+            usual_context=USUAL_CONTEXT,  # it starts with less than a whole request's, and then refuses long ones
+            dtype=options.dtype,
+            quantisation=options.quantization,
+            extra_args=options.extra_args,
+        )
+        return memory_need(context.path, loading)
 
     def uses_gpu(self, deployment: Deployment) -> bool:
         return True

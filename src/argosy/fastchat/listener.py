@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from argosy.config.values import check_name
 from argosy.errors import BadRequestError, ConnectError, ForbiddenError, RequestError, UpstreamError
 from argosy.fastchat.addresses import Allowed
-from argosy.fastchat.bodies import decoded, read, read_bytes
+from argosy.fastchat.bodies import read, read_bytes
 from argosy.fastchat.frames import as_frame
 from argosy.fastchat.old_worker import OldWorker, WorkerStatus
 from argosy.fastchat.replica import OldReplica, replica_id
@@ -30,6 +30,7 @@ from argosy.protocol.openai import error_body
 from argosy.state import read_json, write_json
 from argosy.telemetry.logging import EventLog
 from argosy.wire.client import Client
+from argosy.wire.request_body import decoded
 
 _PROBE_SECONDS = 2.0  # between two, and for each
 _FIRST_PROBE_SECONDS = 0.25  # while a worker has registered and does not listen yet
@@ -224,7 +225,7 @@ class Listener:
     async def _generate(self, request: Request) -> Response:
         """For who takes a controller for a worker: the answer of one of those that have the model."""
         body = await read_bytes(request)
-        asked = decoded(body, _ModelRequest)
+        asked = decoded(msgspec.json.Decoder(_ModelRequest), body)
         found = self._roll.address_of(asked.model)
         if found is None:
             told = f"no FastChat worker has {asked.model!r}; there are {', '.join(self._roll.models()) or 'none'}"

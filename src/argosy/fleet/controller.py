@@ -15,12 +15,13 @@ from argosy.config.needs import EngineNeeds
 from argosy.config.schema import Fleet
 from argosy.errors import ArgosyError, UnavailableError
 from argosy.fleet.address import is_for_all
+from argosy.fleet.bulletin import Bulletin
 from argosy.fleet.companion import Companion
 from argosy.fleet.desired import Desired
 from argosy.fleet.gateway_process import GatewayProcess
 from argosy.fleet.launcher import LaunchedReplica, Launcher
 from argosy.fleet.planner import deployment_of, placement_of, plan, records, remotes, sources
-from argosy.fleet.report import Absence, changes, fleet_report, snapshot
+from argosy.fleet.report import Absence, fleet_report
 from argosy.fleet.rollout import Rollout
 from argosy.fleet.settlement import settlement
 from argosy.fleet.shutdown import take_down
@@ -28,7 +29,6 @@ from argosy.fleet.upkeep import Step, Upkeep
 from argosy.protocol.admin import Event, FleetReport, FleetTable, ProcessReport, ReplicaView
 from argosy.protocol.replica import ReplicaSpec, ReplicaState
 from argosy.state import DesiredState, FleetFolder, write_json
-from argosy.telemetry.events import EventStream
 from argosy.telemetry.logging import EventLog
 
 _PASS_SECONDS = 1.0  # a pass at least so often, and the table is pushed as often
@@ -76,20 +76,19 @@ class Controller:
         self._table_changed = asyncio.Event()
         self._ending = asyncio.Event()
         self._hurry = asyncio.Event()
-        self._report: FleetReport | None = None
-        self._fleet_event: Event | None = None
-        self.events = EventStream()
+        self._bulletin = Bulletin(folder.name)
+        self.events = self._bulletin.events
         if before is not None:
             gateway.renew(outdated=_gateway_outdated(before, self._desired.fleet))
 
     # asked by others
 
     def report(self) -> FleetReport:
-        return self._report or self._make_report()
+        return self._bulletin.report or self._make_report()
 
     def present(self) -> list[Event]:
         """Events that tell a new listener how things are."""
-        return [*snapshot(self.report(), now=time.time()), *([self._fleet_event] if self._fleet_event else [])]
+        return self._bulletin.present(self.report())
 
     async def apply(self, fleet: Fleet) -> FleetReport:
         """Wants another fleet. Whatever failed before is tried again, whatever was stopped is started."""
@@ -255,16 +254,12 @@ class Controller:
         self._launched = {each.id: each for each in await self._launcher.list()}
 
     def _publish(self) -> None:
-        now = time.time()
-        before, self._report = self._report, self._make_report()
-        events = list(changes(before, self._report, now=now))
-        summary, told = self._summary(self._report), self._fleet_event
-        if told is None or (summary.state, summary.reason) != (told.state, told.reason):
-            self._fleet_event = summary
-            events.append(summary)
-        for event in events:
-            _log.info(f"{event.kind}.{event.state}", name=event.name, reason=event.reason or None)
-        self.events.publish(events)
+        report = self._make_report()
+        if self._ending.is_set():
+            self._bulletin.publish(report, "stopping")
+        else:
+            settled = settlement(report, self._wanted, self._launched, self._stops.keys(), self._refused.keys())
+            self._bulletin.publish(report, settled.state, ", ".join(settled.failed))
         self._table_changed.set()
 
     def _make_report(self) -> FleetReport:
@@ -285,13 +280,6 @@ class Controller:
             views=self._gateway.views,
             waiting=self._gateway.waiting,
         )
-
-    def _summary(self, report: FleetReport) -> Event:
-        now, name = time.time(), self._folder.name
-        if self._ending.is_set():
-            return Event(at=now, kind="fleet", name=name, state="stopping")
-        settled = settlement(report, self._wanted, self._launched, self._stops.keys(), self._refused.keys())
-        return Event(at=now, kind="fleet", name=name, state=settled.state, reason=", ".join(settled.failed))
 
     # what goes on beside the passes
 
@@ -353,9 +341,7 @@ class Controller:
             await self._look()
             self._publish()
         await down
-        stopped = Event(at=time.time(), kind="fleet", name=self._folder.name, state="stopped")
-        self.events.publish([stopped])
-        _log.info("fleet.stopped")
+        self._bulletin.stopped()
 
     def _goes_down(self) -> UnavailableError:
         return UnavailableError(f"fleet {self._folder.name} is being taken down")

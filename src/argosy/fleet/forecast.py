@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from argosy.config.schema import Budget, Fleet
+from argosy.engines.memory import gib
 from argosy.fleet.launcher import LaunchedReplica, NodeInfo
-from argosy.fleet.placement import Placement
+from argosy.fleet.placement import Place, Placement
 from argosy.fleet.rooms import open_rooms
 from argosy.protocol.plan import (
     FleetPlan,
@@ -42,6 +43,7 @@ def forecast(
                 devices=None if spec.devices is None else [each.index for each in spec.devices],
                 change=changes[spec.id],
                 why=placement.places[spec.id].why,
+                needs=_needs(placement.places[spec.id]),
             )
             for spec in specs
         ],
@@ -53,10 +55,33 @@ def forecast(
             **{kind: [replica for replica, change in changes.items() if change == kind] for kind in _KINDS},
             stop=[replica for replica in alive if replica not in changes and replica not in placement.refused],
         ),
+        notes=_notes(nodes, placement, specs),
     )
 
 
 _KINDS = ("start", "keep", "restart")
+
+
+def _notes(nodes: Sequence[NodeInfo], placement: Placement, specs: Sequence[ReplicaSpec]) -> list[str]:
+    """One for each GPU, and for each deployment, that could not be reckoned with whole."""
+    split = [(node.name, each) for node in nodes for each in node.devices if each.mig]
+    found = {
+        f"{node} {each.index}": f"{each.label} of {node} is split by MIG and not planned with" for node, each in split
+    }
+    for spec in specs:
+        need = placement.places[spec.id].need
+        if need is not None and need.unknown:
+            found[spec.deployment.name] = f"the cache of {spec.deployment.name} is not counted: {need.unknown}"
+    return list(found.values())
+
+
+def _needs(place: Place) -> str:
+    if place.need is None:
+        return ""
+    if place.devices:
+        return place.need.gpu_parts(len(place.devices))
+    more = place.need.beyond_bytes
+    return f"{place.need.parts}, {gib(more)} more that its last load held" if more else place.need.parts
 
 
 def _change(spec: ReplicaSpec, runs: LaunchedReplica | None) -> str:

@@ -31,6 +31,7 @@ class Place:
     why: str
     memory_bytes: int = 0
     anew: bool = False  # it runs there, but with more than it may have now
+    need: MemoryNeed | None = None  # what was reckoned with
 
 
 @dataclass(frozen=True)
@@ -223,7 +224,7 @@ class _Attempt:
 
     def _put_on_cpu(self, wish: Wish, node: NodeRoom, devices: tuple[AssignedDevice, ...] | None, why: str) -> None:
         node.give(wish.replica, wish.deployment, _in_memory(wish, node, devices))
-        self._places[wish.replica] = Place(node.info.name, devices, why, node.holders[wish.replica])
+        self._places[wish.replica] = Place(node.info.name, devices, why, node.holders[wish.replica], need=wish.memory)
 
 
 def _in_memory(wish: Wish, node: NodeRoom, devices: tuple[AssignedDevice, ...] | None) -> MemoryNeed | None:
@@ -254,4 +255,4 @@ def _place_of(chosen: _Chosen) -> Place:
     standing = chosen.wish.standing
     had = [each.budget_bytes for each in standing.devices or ()] if standing is not None and standing.as_wanted else []
     anew = chosen.wish.fills and sum(chosen.budgets) < sum(had)
-    return Place(chosen.rooms[0].node, devices, chosen.why, anew=anew)
+    return Place(chosen.rooms[0].node, devices, chosen.why, anew=anew, need=chosen.wish.memory)

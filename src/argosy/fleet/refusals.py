@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from argosy.devices.device import Device
 from argosy.engines.memory import gib
 from argosy.fleet.rooms import GpuRoom, NodeRoom
 from argosy.fleet.wishes import Wish
 
 _SHOWN = 8  # GPUs of a sentence
+_PARTS = "the plan gives out whole GPUs; name a part instead (argosy devices): `env: {CUDA_VISIBLE_DEVICES: MIG-…}`"
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,8 @@ class Refusals:
     def gpus(self, wish: Wish) -> str:
         gpus = [gpu for node in self.rooms for gpu in node.gpus]
         if not gpus:
+            if split := self._split():
+                return f"{wish.replica} wants a GPU, and split by MIG are {_labels(split)}: {_PARTS}"
             why = next((node.info.why_no_gpu for node in self.rooms if node.info.why_no_gpu), "no node has one")
             return f"{wish.replica} wants a GPU: {why}; `device: cpu` serves it without one"
         if wish.pins is not None:
@@ -38,8 +42,8 @@ class Refusals:
         of = "GPU" if most == 1 else f"{most} GPUs"
         each = "" if most == 1 else " of each"
         return (
-            f"{wish.replica} needs {gib(size)} GiB{each} of {of}{self._parts(wish)}; left are "
-            f"{self._left(emptiest)}{self._fits(wish, emptiest[0], most)}"
+            f"{wish.replica} needs {gib(size)} GiB{each} of {of}{self._parts(wish, most)}; left are "
+            f"{self._left(emptiest)}{self._fits(wish, self._emptiest(counts))}"
         )
 
     def memory(self, wish: Wish) -> str:
@@ -59,6 +63,8 @@ class Refusals:
 
     def _pinned(self, wish: Wish, pins: tuple[int, ...]) -> str:
         there = {gpu.device.index: gpu for node in self.rooms for gpu in node.gpus}
+        if split := [each for each in self._split() if each.index in pins]:
+            return f"{wish.replica} is pinned to {_labels(split)}, split by MIG: {_PARTS}"
         if missing := [index for index in pins if index not in there]:
             known = ", ".join(gpu.device.label for gpu in list(there.values())[:_SHOWN])
             more = "" if len(there) <= _SHOWN else f" and {len(there) - _SHOWN} more"
@@ -70,12 +76,24 @@ class Refusals:
             if size is None or size > room.left_bytes:
                 needs = "a GPU of its own, its size not being known," if size is None else f"{gib(size)} GiB"
                 free = [gpu for gpu in there.values() if size is not None and size <= gpu.left_bytes]
-                instead = f"; {_labels(free)} would hold it" if free and count == 1 else ""
+                instead = f"; {_labels([each.device for each in free])} would hold it" if free and count == 1 else ""
+                fits = instead or self._fits(wish, [[there[index] for index in pins]])
                 return (
-                    f"{wish.replica} is pinned to {room.device.label} and needs {needs}{self._parts(wish)} of "
-                    f"it; left are {self._left([room])}{instead or self._fits(wish, room, count)}"
+                    f"{wish.replica} is pinned to {room.device.label} and needs {needs}{self._parts(wish, count)} of "
+                    f"it; left are {self._left([room])}{fits}"
                 )
         return f"{wish.replica}: no node has all of {', '.join(f'gpu{index}' for index in pins)}"
+
+    def _split(self) -> list[Device]:
+        return [device for node in self.rooms for device in node.info.devices if device.mig]
+
+    def _emptiest(self, counts: Sequence[int]) -> list[list[GpuRoom]]:
+        """Of each node, for each number of GPUs that it has."""
+        found = []
+        for node in self.rooms:
+            ranked = sorted(node.gpus, key=lambda gpu: -gpu.left_bytes)
+            found += [ranked[:count] for count in counts if count <= len(ranked)]
+        return found
 
     def _left(self, rooms: Sequence[GpuRoom]) -> str:
         said = []
@@ -90,25 +108,22 @@ class Refusals:
         more = f", and less on {len(rooms) - _SHOWN} more" if len(rooms) > _SHOWN else ""
         return f"{', '.join(said)}{more}"
 
-    def _parts(self, wish: Wish) -> str:
+    def _parts(self, wish: Wish, gpus: int) -> str:
         if wish.fraction is not None:
             return f" (memory_fraction {wish.fraction:g})"
-        need = wish.memory
-        if need is None:
-            return ""
-        cache = f", cache {gib(need.cache_bytes)}" if need.cache_bytes else ""
-        return f" (weights {gib(need.weights_bytes)}{cache}, {gib(need.gpu_overhead_bytes)} for the engine itself)"
+        return "" if wish.memory is None else f" ({wish.memory.gpu_parts(gpus)})"
 
-    def _fits(self, wish: Wish, room: GpuRoom, count: int) -> str:
+    def _fits(self, wish: Wish, groups: Sequence[Sequence[GpuRoom]]) -> str:
+        """`groups`: GPUs that it could have together; it takes as much of each as of the one with the least left."""
         if wish.fraction is not None:
-            fits = max(0.0, room.left_bytes / room.device.memory_bytes)
+            fits = max(min(room.left_bytes / room.device.memory_bytes for room in group) for group in groups)
             return f"; would fit: memory_fraction {int(fits * 100) / 100:g}" if fits >= 0.01 else ""
-        if wish.memory is None:
+        if (need := wish.memory) is None:
             return ""
-        left = max(0, room.left_bytes - wish.memory.gpu_overhead_bytes) * count
-        return f"; {wish.memory.what_fits(left)}"
+        lefts = [len(group) * (min(room.left_bytes for room in group) - need.gpu_overhead_bytes) for group in groups]
+        return f"; {need.what_fits(max(0, *lefts))}"
 
 
-def _labels(rooms: Sequence[GpuRoom]) -> str:
-    more = f" and {len(rooms) - _SHOWN} more" if len(rooms) > _SHOWN else ""
-    return f"{', '.join(room.device.label for room in rooms[:_SHOWN])}{more}"
+def _labels(devices: Sequence[Device]) -> str:
+    more = f" and {len(devices) - _SHOWN} more" if len(devices) > _SHOWN else ""
+    return f"{', '.join(each.label for each in devices[:_SHOWN])}{more}"

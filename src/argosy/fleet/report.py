@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from argosy.config.schema import UNDECIDED, Deployment, Fleet
+from argosy.config.engine_name import UNDECIDED
+from argosy.config.schema import Deployment, Fleet
 from argosy.fleet.launcher import LaunchedReplica
 from argosy.fleet.planner import deployment_of, planned_id, replica_id
 from argosy.protocol.admin import DeploymentReport, Event, FleetReport, ProcessReport, ReplicaReport, ReplicaView

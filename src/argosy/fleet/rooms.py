@@ -66,7 +66,7 @@ class NodeRoom:
     def give(self, replica: str, deployment: str, need: MemoryNeed | None) -> None:
         """Of its own memory."""
         size = self.wants(need) if need is not None else 0
-        if need is not None:
+        if need is not None and need.weights:
             self._mapped.add(need.weights)
         self.holders[replica] = size
         self.taken_bytes += size
@@ -91,7 +91,8 @@ def open_rooms(
         for each in devices:
             ours[node, each.index] += each.budget_bytes
     return {
-        node.name: NodeRoom(node, [_room(node.name, each, budget, ours) for each in node.devices]) for node in nodes
+        node.name: NodeRoom(node, [_room(node.name, each, budget, ours) for each in node.devices if not each.mig])
+        for node in nodes
     }
 
 

@@ -11,7 +11,7 @@ import psutil
 
 from argosy.devices.inventory import Inventory
 from argosy.fleet.claims import claims
-from argosy.protocol.plan import DeviceProcessReport, DeviceReport, DevicesReport, Share
+from argosy.protocol.plan import DeviceProcessReport, DeviceReport, DevicesReport, MigInstanceReport, Share
 from argosy.state import FleetFolder, ProcessRecord, read_json
 
 
@@ -47,6 +47,8 @@ def tenants(inventory: Inventory, folders: Iterable[FleetFolder]) -> DevicesRepo
                     )
                     for each in device.processes
                 ],
+                mig=device.mig,
+                instances=[MigInstanceReport(uuid=each.uuid, name=each.name) for each in device.instances],
             )
             for device in inventory.devices
         ],

@@ -25,13 +25,14 @@ from argosy.errors import (
 from argosy.gateway.auth import Gatekeeper
 from argosy.gateway.joining import Joining
 from argosy.gateway.orders import Orders
-from argosy.gateway.signed import check_age, check_names, decoded, signed_body, whole_body
+from argosy.gateway.signed import check_age, check_names, signed_body
 from argosy.protocol import heartbeat as beat
 from argosy.protocol import replica_log
 from argosy.protocol.admin import FleetTable, TableAnswer
 from argosy.protocol.replica import ReplicaStatus
 from argosy.registry.registry import Registry
 from argosy.wire.client import Client
+from argosy.wire.request_body import decoded, whole_body
 
 REPLICAS_PATH = "/argosy/v1/replicas"
 TABLE_PATH = "/argosy/v1/table"

@@ -36,9 +36,9 @@ from argosy.gateway.call import OnVisit, Visit
 from argosy.gateway.callers import Callers
 from argosy.gateway.errors import answer_error
 from argosy.gateway.openai import CLIENT_CLOSED_REQUEST, OpenAISurface
-from argosy.gateway.signed import decoded, whole_body
 from argosy.protocol import arena as wire
 from argosy.registry.registry import Registry
+from argosy.wire.request_body import decoded, whole_body
 from argosy.wire.request_cycle import RequestCycle
 from argosy.wire.server import Handler
 

@@ -14,13 +14,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from argosy.errors import BadRequestError, ConflictError, InputError, UpstreamError
-from argosy.gateway.signed import check_age, check_names, decoded, signed_body
+from argosy.gateway.signed import check_age, check_names, signed_body
 from argosy.protocol import join
 from argosy.protocol.heartbeat import SIGNATURE_HEADER, is_signed
 from argosy.registry import claims
 from argosy.registry.registry import Registry
 from argosy.wire.client import Answer, Client
 from argosy.wire.origin import split_url
+from argosy.wire.request_body import decoded
 
 _CALL_SECONDS = 3.0
 _JOIN = msgspec.json.Decoder(join.Join)

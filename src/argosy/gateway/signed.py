@@ -1,31 +1,16 @@
-"""What workers and the controller send to a gateway: read whole, its signature, age and names checked, then decoded."""
+"""What workers and the controller send to a gateway: its signature, its age and its names are checked."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import TypeVar
 
-import msgspec
 from starlette.requests import Request
 
 from argosy.config.values import check_name
-from argosy.errors import BadRequestError, TooLargeError, UnauthorizedError
+from argosy.errors import BadRequestError, UnauthorizedError
 from argosy.protocol import heartbeat as beat
-
-LONGEST_BODY_BYTES = 4 * 1024 * 1024
-T = TypeVar("T")
-
-
-async def whole_body(request: Request) -> bytes:
-    """Raises TooLargeError."""
-    parts, size = list[bytes](), 0
-    async for part in request.stream():
-        size += len(part)
-        if size > LONGEST_BODY_BYTES:
-            raise TooLargeError(f"At most {LONGEST_BODY_BYTES} bytes are taken here.")
-        parts.append(part)
-    return b"".join(parts)
+from argosy.wire.request_body import whole_body
 
 
 async def signed_body(request: Request, what: str, join_token: str) -> bytes:
@@ -34,14 +19,6 @@ async def signed_body(request: Request, what: str, join_token: str) -> bytes:
     if not beat.is_signed(request.headers.get(beat.SIGNATURE_HEADER, ""), beat.sign(body, join_token)):
         raise UnauthorizedError(f"This {what} is not signed with the fleet's join token.", code="wrong_join_token")
     return body
-
-
-def decoded(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
-    """Raises BadRequestError."""
-    try:
-        return decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadRequestError(f"This is not what is spoken here: {error}") from None
 
 
 def check_age(seq: int, what: str) -> None:

@@ -27,7 +27,6 @@ from argosy.gateway.call import Call
 from argosy.gateway.callers import Callers
 from argosy.gateway.relay import Relay
 from argosy.gateway.reply import KeptReply
-from argosy.gateway.signed import whole_body
 from argosy.gateway.turn import Turn
 from argosy.gateway.upstreams import Upstreams
 from argosy.protocol.endpoints import TOKENIZE
@@ -40,6 +39,7 @@ from argosy.protocol.token_check import (
     TokenCheckResult,
 )
 from argosy.registry.registry import Registry
+from argosy.wire.request_body import whole_body
 
 ANSWER_SECONDS = 5.0
 LONGEST_LIST_BYTES = 1024 * 1024

@@ -13,5 +13,8 @@ TOKENIZE = "/tokenize"  # the engine's own: llama.cpp wants `content`, vLLM `pro
 DETOKENIZE = "/detokenize"
 
 COMMON = (CHAT, COMPLETIONS, EMBEDDINGS)  # what every server that speaks the OpenAI wire is taken to have
+# Of an engine that has all surfaces:
+GENERATING = (CHAT, COMPLETIONS, RESPONSES, MESSAGES, COUNT_TOKENS, TOKENIZE, DETOKENIZE)
+EMBEDDING = (EMBEDDINGS, TOKENIZE, DETOKENIZE)
 STREAMED = (CHAT, COMPLETIONS, RESPONSES, MESSAGES)  # answer in pieces where a request wants it
 ENDPOINTS = (*COMMON, RESPONSES, MESSAGES, COUNT_TOKENS, RERANK, TOKENIZE, DETOKENIZE)

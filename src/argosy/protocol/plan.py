@@ -41,6 +41,7 @@ class PlannedReplica(msgspec.Struct, frozen=True, kw_only=True):
     devices: list[int] | None  # GPUs that it sees, by their indices; null: what its worker sees
     change: str  # start | keep | restart
     why: str
+    needs: str = ""  # of memory, in parts; "" where nobody knows
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +67,7 @@ class FleetPlan(msgspec.Struct, frozen=True, kw_only=True):
     replicas: list[PlannedReplica]
     refused: list[Refusal]
     changes: PlannedChanges
+    notes: list[str] = []  # what the plan could not reckon with
 
 
 class DeviceProcessReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +75,11 @@ class DeviceProcessReport(msgspec.Struct, frozen=True, kw_only=True):
     memory_bytes: int | None
     name: str = ""
     replica: str = ""  # whose engine it is; none: a stranger's
+
+
+class MigInstanceReport(msgspec.Struct, frozen=True, kw_only=True):
+    uuid: str
+    name: str
 
 
 class DeviceReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,6 +90,8 @@ class DeviceReport(msgspec.Struct, frozen=True, kw_only=True):
     free_bytes: int
     replicas: list[Share] = []  # what they were given, which they need not have taken yet
     processes: list[DeviceProcessReport] = []
+    mig: bool = False  # it is split by MIG and not planned with; its parts:
+    instances: list[MigInstanceReport] = []
 
 
 class DevicesReport(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,6 +1,6 @@
 """The rows of the registry: a deployment and its replicas, as one gateway sees them now.
 
-Only `registry.py` changes them, but for what a field says; policies and the relay read.
+Only `registry.py` changes them, or has them change, but for what a field says; policies and the relay read.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from argosy.protocol.deployment import DeploymentRecord, RemoteRecord
 from argosy.protocol.replica import ReplicaState, ReplicaStatus
+from argosy.registry import health
 
 
 @dataclass(slots=True, eq=False)
@@ -55,6 +56,31 @@ class Replica:
     def refused(self) -> str:
         """Why a replica that was started by hand gets nothing here."""
         return self.refusal or (self.fault if self.unproven else "")
+
+    def eject(self, fault: str, *, failing: bool) -> None:
+        """`failing`: for its answers; else because it was not reached."""
+        if not self.ejected:
+            self.ejections += 1
+            self.relapses += 1
+        self.ejected, self.failing, self.fault = True, failing, fault
+        self.trial_until = 0.0
+
+    def absolve(self) -> None:
+        """It is out, or on trial, no more."""
+        self.ejected = self.failing = False
+        self.fault, self.trial_until = "", 0.0
+
+    def forgive(self) -> None:
+        """What it failed counts no more."""
+        self.failures = self.relapses = 0
+        self.doubted = ""
+
+    def weigh(self, now: float, *, served: bool) -> None:
+        """What it may be given. `served`: it could serve before whatever has changed now."""
+        if self.serving and not served:
+            self.serving_since = now
+        self.weight = self.status.weight * health.share(now - self.serving_since)
+        self.capacity = 1 if self.trial_until else self.status.concurrency
 
 
 @dataclass(slots=True, eq=False)

@@ -13,14 +13,15 @@ import msgspec
 from argosy.protocol.admin import FleetTable, ReplicaView
 from argosy.protocol.deployment import DeploymentRecord, RemoteRecord
 from argosy.protocol.heartbeat import LEASE_SECONDS, Heartbeat
-from argosy.protocol.replica import ReplicaState, ReplicaStatus
-from argosy.protocol.traits import EngineTraits
+from argosy.protocol.replica import ReplicaState
 from argosy.registry import claims, health
 from argosy.registry.records import Deployment, Replica
+from argosy.registry.remotes import remote_status, replicas_of
+from argosy.registry.routable import routable_of
+from argosy.registry.views import view
 
 FORGET_SECONDS = 60.0  # a replica that has been silent for so long is dropped from the table
 STALL_SECONDS = 1.0  # a sweep that comes so much later than asked tells of our own stall, not of dead workers
-UNLIMITED = 1_000_000
 MOST_DROPPED = 10_000
 
 
@@ -72,22 +73,7 @@ class Registry:
 
     def views(self) -> list[ReplicaView]:
         return [
-            ReplicaView(
-                id=replica.id,
-                deployment=replica.deployment,
-                state=replica.status.state,
-                reason=replica.refusal or replica.fault or replica.status.reason or _waited_for(replica),
-                address=replica.status.address,
-                in_flight=replica.in_flight,
-                routable=replica in self.deployments[replica.deployment].routable,
-                node=replica.status.node,
-                devices=replica.status.devices,
-                worker_pid=replica.status.worker_pid,
-                engine_pid=replica.status.engine_pid,
-                restarts=replica.status.restarts,
-                since=replica.status.since,
-                memory_bytes=replica.status.memory_bytes,
-            )
+            view(replica, routable=replica in self.deployments[replica.deployment].routable)
             for replica in self.replicas.values()
         ]
 
@@ -127,8 +113,8 @@ class Registry:
             replica = Replica(status.id, name, status, serving_since=now, unproven=status.by_hand)
             self.replicas[status.id] = deployment.replicas[status.id] = replica
         elif (status.epoch, status.address) != (replica.status.epoch, replica.status.address):
-            self._absolve(replica)
-            self._forgive(replica)
+            replica.absolve()
+            replica.forgive()
             replica.trusted_until = 0.0
             replica.unproven = status.by_hand
             replica.serving_since = now
@@ -139,7 +125,7 @@ class Registry:
         if aliases != replica.aliases:
             replica.aliases = aliases
             self._index_aliases()
-        self._weigh(replica, now, served=served)
+        replica.weigh(now, served=served)
         if status.state == ReplicaState.STOPPED and replica.in_flight == 0:
             self._drop(replica)
         self._refresh(deployment, now)
@@ -191,20 +177,20 @@ class Registry:
             if fault is not None:
                 state = ReplicaState.FAILED if for_good else ReplicaState.BACKOFF
             if replica.status.state != state or replica.status.reason != (fault or ""):
-                replica.status = _remote_status(replica.id, replica.remote, replica.status.address or "", state, fault)
+                replica.status = remote_status(replica.id, replica.remote, replica.status.address or "", state, fault)
                 gave_up = state == ReplicaState.FAILED
         elif fault is not None and not (replica.ejected or replica.unproven) and self._has_others(replica):
             self._eject(replica, fault, now, failing=True)
         if replica.unproven:
             replica.unproven, replica.fault = fault is not None, fault or ""
         elif fault is None and replica.ejected:
-            self._absolve(replica)
+            replica.absolve()
             if self._has_others(replica) and not answered:
                 replica.trial_until = now + health.TRIAL_SECONDS
         if fault is None and answered:
-            self._forgive(replica)
+            replica.forgive()
             replica.trusted_until = now + health.TRUSTED_SECONDS
-        self._weigh(replica, now, served=served)
+        replica.weigh(now, served=served)
         deployment = self.deployments[replica.deployment]
         self._refresh(deployment, now)
         if gave_up:
@@ -238,9 +224,9 @@ class Registry:
         if deployment is None or replica not in deployment.routable:
             return
         served = replica.serving
-        self._absolve(replica)
-        self._forgive(replica)
-        self._weigh(replica, now, served=served)
+        replica.absolve()
+        replica.forgive()
+        replica.weigh(now, served=served)
         self._refresh(deployment, now)
         self.on_change(deployment)  # it may take more than before
 
@@ -262,7 +248,7 @@ class Registry:
             trial_ends = 0 < replica.trial_until <= now
             if trial_ends:
                 replica.trial_until = 0.0
-            self._weigh(replica, now, served=True)
+            replica.weigh(now, served=True)
             if trial_ends:
                 self.on_change(self.deployments[replica.deployment])
         for deployment in list(self.deployments.values()):
@@ -275,42 +261,16 @@ class Registry:
         return any(other is not replica for other in self.deployments[replica.deployment].routable)
 
     def _eject(self, replica: Replica, fault: str, now: float, *, failing: bool) -> None:
-        if not replica.ejected:
-            replica.ejections += 1
-            replica.relapses += 1
-        replica.ejected, replica.failing, replica.fault = True, failing, fault
-        replica.trial_until = 0.0
+        replica.eject(fault, failing=failing)
         self._refresh(self.deployments[replica.deployment], now)
-
-    def _absolve(self, replica: Replica) -> None:
-        replica.ejected = replica.failing = False
-        replica.fault, replica.trial_until = "", 0.0
-
-    def _forgive(self, replica: Replica) -> None:
-        replica.failures = replica.relapses = 0
-        replica.doubted = ""
-
-    def _weigh(self, replica: Replica, now: float, *, served: bool) -> None:
-        """What it may be given. `served`: it could serve before whatever has changed now."""
-        if replica.serving and not served:
-            replica.serving_since = now
-        replica.weight = replica.status.weight * health.share(now - replica.serving_since)
-        replica.capacity = 1 if replica.trial_until else replica.status.concurrency
 
     def _lives(self, replica: str) -> bool:
         known = self.replicas.get(replica)
         return known is not None and known.status.state != ReplicaState.FAILED
 
     def _refresh(self, deployment: Deployment, now: float) -> None:
-        """Which replicas are routable. Those that fail requests are better than nobody; when all leases ran out
-        together, so is the least stale."""
-        serving = [replica for replica in deployment.replicas.values() if replica.serving]
-        routable = _with_leases(serving, now)
-        if not routable:
-            failing = [replica for replica in deployment.replicas.values() if replica.failing]
-            routable = _with_leases([each for each in failing if each.status.state == ReplicaState.READY], now)
-        if not routable and serving:
-            routable = (max(serving, key=lambda replica: replica.heard_at),)
+        """Which replicas are routable, and whether it has what it wants."""
+        routable = routable_of(deployment.replicas.values(), now)
         if len(routable) >= deployment.record.replicas and not deployment.reached:
             deployment.reached = True
         if routable != deployment.routable:
@@ -377,48 +337,13 @@ class Registry:
             self.on_change(deployment)
 
     def _apply_remotes(self, remotes: Iterable[RemoteRecord]) -> None:
-        wanted = {
-            f"{remote.deployment}.{index}": (remote, url) for remote in remotes for index, url in enumerate(remote.urls)
-        }
+        wanted = replicas_of(remotes)
         for replica in [known for known in self.replicas.values() if known.remote is not None]:
             remote, url = wanted.get(replica.id, (None, None))
             if (replica.remote, replica.status.address) != (remote, url):
                 self._drop(replica)
         for replica_id, (remote, url) in wanted.items():
             if replica_id not in self.replicas and remote.deployment in self.deployments:
-                status = _remote_status(replica_id, remote, url, ReplicaState.STARTING, "not probed yet")
+                status = remote_status(replica_id, remote, url, ReplicaState.STARTING, "not probed yet")
                 replica = Replica(replica_id, remote.deployment, status, remote=remote)
                 self.replicas[replica_id] = self.deployments[remote.deployment].replicas[replica_id] = replica
-
-
-def _waited_for(replica: Replica) -> str:
-    calling = replica.unproven and replica.status.state == ReplicaState.READY
-    return "the gateway calls it back before it sends anything there" if calling else ""
-
-
-def _with_leases(replicas: Iterable[Replica], now: float) -> tuple[Replica, ...]:
-    return tuple(each for each in replicas if each.remote is not None or now - each.heard_at <= LEASE_SECONDS)
-
-
-_REMOTE = EngineTraits(engine="remote", loose_ends=True)
-
-
-def _remote_status(
-    replica: str, remote: RemoteRecord, url: str, state: ReplicaState, reason: str | None
-) -> ReplicaStatus:
-    return ReplicaStatus(
-        id=replica,
-        generation=0,
-        epoch=0,
-        state=state,
-        since=0.0,
-        reason=reason or "",
-        node="",
-        address=url,
-        concurrency=remote.concurrency or UNLIMITED,
-        weight=remote.weight,
-        upstream_model=remote.model,
-        paths=remote.paths,
-        traits=_REMOTE,
-        health="/models",
-    )

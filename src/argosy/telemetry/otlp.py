@@ -25,6 +25,7 @@ from argosy.telemetry.logging import EventLog
 
 SCOPE = "argosy"  # of instrumentation: whose spans and metrics these are
 CLOSE_SECONDS = 3.0  # for the last spans and metrics, when the process ends
+_GIVE_UP_SECONDS = 0.5  # for threads that were told to try no more
 _PROTOCOL = "OTEL_EXPORTER_OTLP_PROTOCOL"
 _log = EventLog("telemetry")
 
@@ -39,25 +40,43 @@ class Otlp:
         self.spans: SpanProcessor | None = None
         self.meter: Meter | None = None
         self._meters: MeterProvider | None = None
+        self._exporters: list[OTLPSpanExporter | OTLPMetricExporter] = []
         if (wanted := variables.get(_PROTOCOL, "")) not in ("", "http/protobuf"):
             _log.warning("telemetry.other_protocol", variable=_PROTOCOL, wanted=wanted, spoken="http/protobuf")
         if variables.get("OTEL_SDK_DISABLED", "").lower() == "true":
             return
         if variables.get("OTEL_TRACES_EXPORTER") != "none":
-            self.spans = BatchSpanProcessor(OTLPSpanExporter())
+            to_traces = OTLPSpanExporter()
+            self._exporters.append(to_traces)
+            self.spans = BatchSpanProcessor(to_traces)
         if variables.get("OTEL_METRICS_EXPORTER") != "none":
-            reader = PeriodicExportingMetricReader(OTLPMetricExporter())
+            to_metrics = OTLPMetricExporter()
+            self._exporters.append(to_metrics)
+            reader = PeriodicExportingMetricReader(to_metrics)
             self._meters = MeterProvider([reader], resource=self.resource, shutdown_on_exit=False)
             self.meter = self._meters.get_meter(SCOPE, __version__)
 
-    def close(self) -> None:
-        """Sends what is still here. A collector that does not answer holds nobody up: the threads end with us."""
+    def close(self, seconds: float = CLOSE_SECONDS) -> None:
+        """Sends what is still here, and ends the threads. A collector that is away holds nobody up.
+
+        Only a thread that waits for the network this very moment is left to the limit of that (10 seconds, unless the
+        environment says otherwise) or to the end of the process.
+        """
         closing = [threading.Thread(target=each.shutdown, daemon=True) for each in (self.spans, self._meters) if each]
         for thread in closing:
             thread.start()
-        until = time.monotonic() + CLOSE_SECONDS
-        for thread in closing:
-            thread.join(max(0.0, until - time.monotonic()))
+        _join(closing, seconds)
+        if any(thread.is_alive() for thread in closing):
+            # The SDK tries again for as long as one export may take, after its processors have been shut down too.
+            for exporter in self._exporters:
+                exporter.shutdown()
+            _join(closing, _GIVE_UP_SECONDS)
+
+
+def _join(threads: list[threading.Thread], seconds: float) -> None:
+    until = time.monotonic() + seconds
+    for thread in threads:
+        thread.join(max(0.0, until - time.monotonic()))
 
 
 def _resource(variables: Mapping[str, str]) -> Resource:

@@ -248,7 +248,7 @@ def _reserve(blueprint: Blueprint, context: EngineContext, memory: ExitStack) ->
     """Makes room for it in this machine's memory, where its need is known. Raises EngineError."""
     if context.devices or (context.devices is None and machine.has_gpu()):
         return  # it lies in GPUs, which the plan has made room in, or may lie there
-    need = blueprint.engine.memory(context) if blueprint.deployment.check_memory else None
+    need = blueprint.engine.memory(context, on_gpu=False) if blueprint.deployment.check_memory else None
     if need is None:
         return
     available, limit = machine.available_memory_bytes(), machine.memory_limit_bytes()

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from argosy.config.schema import UNDECIDED, Deployment
+from argosy.config.engine_name import UNDECIDED
+from argosy.config.schema import Deployment
 from argosy.engines import catalog, choice, machine
 from argosy.engines.base import Engine
 from argosy.environments.build import obtain

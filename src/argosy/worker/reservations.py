@@ -116,15 +116,16 @@ class Reservations:
     def reserved(self, replica: str, need: MemoryNeed, *, available_bytes: int, limit_bytes: int) -> Iterator[None]:
         """Holds a reservation for as long as the engine is there. Raises NoRoomError."""
         own = self.folder / f"{quoted(self.fleet)}@{quoted(replica)}.json"
+        weights = need.weights or str(own)  # else its own copy would pass for everybody's
         with self._locked():
-            room = Room.of(need.weights, available_bytes, [claim for path, claim in self._claims() if path != own])
+            room = Room.of(weights, available_bytes, [claim for path, claim in self._claims() if path != own])
             room.check(need, limit_bytes)
             write_json(
                 own,
                 Reservation(
                     replica=replica,
                     worker=ProcessIdentity.own(),
-                    weights=need.weights,
+                    weights=weights,
                     weights_bytes=need.weights_bytes,
                     cache_bytes=need.cache_bytes,
                 ),

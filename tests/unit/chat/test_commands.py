@@ -57,4 +57,11 @@ def test_quotes_around_an_argument_are_taken_off() -> None:
 
 
 def test_help_tells_every_command() -> None:
-    assert all(entry.usage in help_text() for entry in COMMANDS)
+    assert all(entry.usage in help_text(80) for entry in COMMANDS)
+
+
+def test_help_goes_on_below_its_meaning_where_a_terminal_is_narrow() -> None:
+    lines = help_text(60).splitlines()
+    listed = lines[: lines.index("")]
+    assert all(len(line) <= 60 for line in listed)
+    assert {line[: len(COMMANDS[1].usage) + 2].strip() for line in listed} == {"", *(each.usage for each in COMMANDS)}

@@ -36,6 +36,10 @@ def test_blocks_stand_apart_and_code_can_be_copied() -> None:
     assert "" not in plain("| a |\n|---|\n| 1 |")
 
 
+def test_a_line_ends_where_the_model_ends_it() -> None:
+    assert plain("你好，\n世界。\nEnd\n\n- one\n  two") == ["你好，", "世界。", "End", "", " • one", "   two"]
+
+
 def test_lines_do_not_end_in_blanks_nor_beyond_the_width() -> None:
     lines = RENDERER.lines("".join(BLOCKS) + "\n" + "很长的中文" * 20, 20)
     assert all(columns(line) <= 20 for line in lines)

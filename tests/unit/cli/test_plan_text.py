@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import msgspec
+
 from argosy.cli.plan_text import devices_text, plan_text, short_plan_text
 from argosy.protocol.plan import (
     DeviceProcessReport,
     DeviceReport,
     DevicesReport,
     FleetPlan,
+    MigInstanceReport,
     PlannedChanges,
     PlannedDevice,
     PlannedNode,
@@ -50,6 +53,11 @@ def test_a_plan_shows_bars_and_what_up_would_do() -> None:
     ]
 
 
+def test_what_the_plan_could_not_reckon_with_is_noted() -> None:
+    noted = msgspec.structs.replace(plan(), notes=["the cache of a is not counted: config.json has no head_dim"])
+    assert plan_text(noted).splitlines()[-2] == "note: the cache of a is not counted: config.json has no head_dim"
+
+
 def test_a_refusal_says_that_what_runs_stays() -> None:
     text = plan_text(plan(refused=True))
     assert text.startswith("fleet f: 1 replica placed, 1 without a place\n")
@@ -83,6 +91,12 @@ def test_devices_show_strangers_and_replicas_apart() -> None:
         devices=[device],
     )
     text = devices_text(report)
+    split = msgspec.structs.replace(
+        device, index=1, mig=True, instances=[MigInstanceReport(uuid="MIG-a", name="A100 MIG 3g.40gb")]
+    )
+    both = devices_text(msgspec.structs.replace(report, devices=[device, split])).splitlines()
+    assert both[-2].split()[:3] == ["gpu1", "A100", "(MIG)"]
+    assert both[-1].split() == ["A100", "MIG", "3g.40gb", "MIG-a"]
     assert text.startswith("n: 1 core, 64.0 GiB of memory, 1.0 GiB free\n")
     assert "f/a.0 38.0 GiB" in text
     assert text.endswith("pid 9 train 12.0 GiB")

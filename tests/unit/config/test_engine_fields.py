@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from argosy.config.engine_fields import chosen_engine, environments_of
+from argosy.config.engine_name import UNDECIDED
 from argosy.config.environment import Environment
 from argosy.config.load import check_fleet, deployment_record, load_fleet
 from argosy.config.recipe import EnvironmentRecipe
-from argosy.config.schema import UNDECIDED, Fleet
+from argosy.config.schema import Fleet
 from argosy.engines import transformers
 from argosy.errors import FleetFileError
 

@@ -21,7 +21,10 @@ class Library:
     class NVMLError(Exception):
         pass
 
+    NVML_DEVICE_MIG_ENABLE = 1
+
     gpus: int = 2
+    parts: dict[int, list[str]] = field(default_factory=dict)  # of those that are split
     running: dict[int, list[Any]] = field(default_factory=dict)
     broken: str = ""
     starts: int = 0
@@ -42,11 +45,24 @@ class Library:
     def nvmlDeviceGetMemoryInfo(self, handle: int) -> Any:
         return SimpleNamespace(total=80 * GIB, used=handle * GIB, free=(80 - handle) * GIB)
 
-    def nvmlDeviceGetUUID(self, handle: int) -> str:
-        return f"GPU-{handle}a-b"
+    def nvmlDeviceGetUUID(self, handle: int | str) -> str:
+        return f"MIG-{handle}" if isinstance(handle, str) else f"GPU-{handle}a-b"
 
-    def nvmlDeviceGetName(self, handle: int) -> bytes:
-        return b"NVIDIA A100"
+    def nvmlDeviceGetName(self, handle: int | str) -> bytes:
+        return b"NVIDIA A100 MIG 3g.40gb" if isinstance(handle, str) else b"NVIDIA A100"
+
+    def nvmlDeviceGetMigMode(self, handle: int) -> list[int]:
+        if not self.parts:
+            raise self.NVMLError("Not Supported")
+        return [int(handle in self.parts), 0]
+
+    def nvmlDeviceGetMaxMigDeviceCount(self, handle: int) -> int:
+        return 7
+
+    def nvmlDeviceGetMigDeviceHandleByIndex(self, handle: int, number: int) -> str:
+        if number >= len(self.parts[handle]):
+            raise self.NVMLError("Not Found")
+        return self.parts[handle][number]
 
     def nvmlDeviceGetComputeRunningProcesses(self, handle: int) -> list[Any]:
         if handle not in self.running:
@@ -84,6 +100,13 @@ def test_what_the_environment_hides_is_not_ours(visible: str | None, indices: li
 def test_a_process_tree_holds_what_its_processes_hold() -> None:
     library = Library(running={0: [process(7, GIB), process(8, 2 * GIB), process(9, GIB)], 1: [process(7, None)]})
     assert Nvml(library).used_by([7, 8]) == {0: 3 * GIB}
+
+
+def test_a_gpu_that_is_split_by_mig_is_told_with_its_parts() -> None:
+    split, whole = Nvml(Library(parts={0: ["a", "b"]})).find().devices
+    assert (split.mig, [each.uuid for each in split.instances]) == (True, ["MIG-a", "MIG-b"])
+    assert split.instances[0].name == "NVIDIA A100 MIG 3g.40gb"
+    assert (whole.mig, whole.instances) == (False, ())
 
 
 def test_a_driver_that_fails_is_told_and_started_anew_at_the_next_look() -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import heapq
 import random
 from dataclasses import dataclass
-from statistics import mean
+from statistics import fmean
 
 import pytest
 
@@ -54,7 +54,7 @@ def simulated(policy: str, replicas: int, clients: int, turns: int, seed: int, *
         given[client] = beginning
         turn += 1
         chosen.turn, chosen.in_flight = turn, chosen.in_flight + 1
-        above = max(above, chosen.in_flight - mean(each.in_flight for each in fleet))
+        above = max(above, chosen.in_flight - fmean(each.in_flight for each in fleet))
         takes = (1 if cached else 10) * chosen.in_flight**0.5 * draw.uniform(0.7, 1.3)
         heapq.heappush(line, (now + takes, client, asked + 1, chosen))
     return Outcome(now, read, above)
@@ -64,16 +64,16 @@ def simulated(policy: str, replicas: int, clients: int, turns: int, seed: int, *
 def test_conversations_are_read_once_and_nobody_is_swamped(replicas: int, clients: int, turns: int) -> None:
     found = [simulated("affinity", replicas, clients, turns, seed) for seed in SEEDS]
     scattered = [simulated("round_robin", replicas, clients, turns, seed) for seed in SEEDS]
-    assert mean(each.read for each in found) < 1.1 * clients
-    assert mean(each.read for each in scattered) > 1.8 * clients
-    assert mean(each.seconds for each in scattered) > 1.5 * mean(each.seconds for each in found)
+    assert fmean(each.read for each in found) < 1.1 * clients
+    assert fmean(each.read for each in scattered) > 1.8 * clients
+    assert fmean(each.seconds for each in scattered) > 1.5 * fmean(each.seconds for each in found)
     assert max(each.above_mean for each in found) < 5
 
 
 @pytest.mark.parametrize("clients", [2, 3, 6, 16])
 def test_one_prompt_that_everybody_shares_is_served_as_by_least_in_flight(clients: int) -> None:
     found, even = (
-        mean(simulated(policy, 2, clients, 20, seed, one_prompt=True).seconds for seed in SEEDS)
+        fmean(simulated(policy, 2, clients, 20, seed, one_prompt=True).seconds for seed in SEEDS)
         for policy in ("affinity", "least_in_flight")
     )
     assert found < 1.03 * even

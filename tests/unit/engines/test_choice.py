@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from argosy.config.schema import UNDECIDED, Deployment
+from argosy.config.engine_name import UNDECIDED
+from argosy.config.schema import Deployment
 from argosy.engines.choice import choose, files_at
 
 

@@ -22,6 +22,7 @@ from argosy.protocol.endpoints import (
     RESPONSES,
     TOKENIZE,
 )
+from weights import gguf
 
 RUNNABLE = [name for name in catalog.NAMES if name != "remote"]
 
@@ -84,6 +85,33 @@ def test_the_task_decides_what_llama_cpp_serves() -> None:
     embeds = set(llama.capabilities(Deployment(source="m.gguf", task="embed")).paths)
     assert generates == {CHAT, COMPLETIONS, RESPONSES, MESSAGES, COUNT_TOKENS, TOKENIZE, DETOKENIZE}
     assert embeds == {EMBEDDINGS, TOKENIZE, DETOKENIZE}
+
+
+def test_llama_cpp_takes_images_where_it_is_given_a_projector() -> None:
+    llama = catalog.engine("llama.cpp")
+    assert llama.capabilities(Deployment(source="m.gguf")).traits.sees is False
+    with_one = Deployment(source="m.gguf", options={"projector": "/models/mmproj.gguf"})
+    assert llama.capabilities(with_one).traits.sees is True
+    assert llama.companions(with_one) == {"projector": "/models/mmproj.gguf"}
+
+
+def test_llama_cpp_needs_memory_for_what_goes_with_its_model_too(tmp_path: Path) -> None:
+    llama = {"llama__block_count": 2, "llama__embedding_length": 64, "llama__attention__head_count": 4}
+    model, draft, projector = (
+        gguf(tmp_path / f"{name}.gguf", general__architecture="llama", **llama) for name in ("m", "draft", "projector")
+    )
+    engine = catalog.engine("llama.cpp")
+    plain = context(Deployment(source=str(model)), model)
+    alone = engine.memory(plain, on_gpu=False)
+    both = engine.memory(replace(plain, companions={"draft_model": draft, "projector": projector}), on_gpu=False)
+    assert alone is not None
+    assert both is not None
+    assert both.weights_bytes == 3 * alone.weights_bytes
+    assert both.cache_bytes == 2 * alone.cache_bytes == 2 * 4096 * 4 * 2 * 2 * 64 * 2
+    other = gguf(tmp_path / "other.gguf", general__architecture="mamba", mamba__ssm__state_size=16)
+    unknown = engine.memory(context(Deployment(source=str(other)), other), on_gpu=False)
+    assert unknown is not None
+    assert str(unknown).endswith("its cache is not counted: the file's header does not tell its size)")
 
 
 def test_a_program_of_yours_serves_what_the_fleet_file_says() -> None:

@@ -5,27 +5,7 @@ from typing import Any
 import pytest
 
 from argosy.engines.gguf import GgufError, GgufHeader, weight_bytes
-
-
-def string(text: str) -> bytes:
-    return struct.pack("<Q", len(text)) + text.encode()
-
-
-def field(key: str, value: Any) -> bytes:
-    if isinstance(value, str):
-        return string(key) + struct.pack("<I", 8) + string(value)
-    if isinstance(value, bool):
-        return string(key) + struct.pack("<I?", 7, value)
-    if isinstance(value, list):
-        return string(key) + struct.pack("<IIQ", 9, 4, len(value)) + struct.pack(f"<{len(value)}I", *value)
-    return string(key) + struct.pack("<II", 4, value)
-
-
-def gguf(path: Path, **fields: Any) -> Path:
-    parts = [field(key.replace("__", "."), value) for key, value in fields.items()]
-    path.write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 0, len(parts)) + b"".join(parts))
-    return path
-
+from weights import gguf
 
 LLAMA = {
     "general__architecture": "llama",
@@ -52,6 +32,11 @@ def test_the_cache_of_a_plain_model_is_layers_times_heads_times_two(tmp_path: Pa
 )
 def test_a_model_that_keeps_less_is_not_overestimated(tmp_path: Path, smaller: dict[str, Any]) -> None:
     assert GgufHeader.read(gguf(tmp_path / "a.gguf", **{**LLAMA, **smaller})).cache_bytes(1024) == 0
+
+
+def test_an_encoder_keeps_nothing_where_others_may_keep_what_is_not_told(tmp_path: Path) -> None:
+    assert GgufHeader.read(gguf(tmp_path / "a.gguf", **LLAMA)).keeps
+    assert not GgufHeader.read(gguf(tmp_path / "a.gguf", **LLAMA, llama__attention__causal=False)).keeps
 
 
 def test_reading_stops_before_the_tokenizer(tmp_path: Path) -> None:

@@ -1,49 +1,55 @@
 import json
 import struct
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from argosy.config.schema import Deployment
 from argosy.engines import catalog, machine
 from argosy.engines.base import EngineContext
-from argosy.engines.safetensors import SafetensorsError, weight_bytes
+from argosy.engines.safetensors import SafetensorsError, StoredWeights
+from weights import safetensors
 
 
-def write(path: Path, *sizes: int) -> None:
-    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
-    at = 0
-    for number, size in enumerate(sizes):
-        header[f"layer.{number}"] = {"dtype": "U8", "shape": [size], "data_offsets": [at, at + size]}
-        at += size
-    text = json.dumps(header).encode()
-    path.write_bytes(struct.pack("<Q", len(text)) + text)  # the tensors themselves are never read
+def weight_bytes(folder: Path) -> int | None:
+    stored = StoredWeights.of(folder)
+    return stored and stored.total_bytes
 
 
 def test_the_weights_are_the_tensors_of_all_files(tmp_path: Path) -> None:
-    write(tmp_path / "a.safetensors", 100, 20)
-    write(tmp_path / "b.safetensors", 3)
+    safetensors(tmp_path / "a.safetensors", 100, 20)
+    safetensors(tmp_path / "b.safetensors", 3)
     assert weight_bytes(tmp_path) == 123
 
 
 def test_an_index_says_which_files_count(tmp_path: Path) -> None:
-    write(tmp_path / "model-00001-of-00002.safetensors", 10)
-    write(tmp_path / "model-00002-of-00002.safetensors", 20)
-    write(tmp_path / "consolidated.safetensors", 30)
+    safetensors(tmp_path / "model-00001-of-00002.safetensors", 10)
+    safetensors(tmp_path / "model-00002-of-00002.safetensors", 20)
+    safetensors(tmp_path / "consolidated.safetensors", 30)
     files = {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {**files, "c": files["a"]}}))
     assert weight_bytes(tmp_path) == 30
 
 
 def test_a_whole_file_is_not_counted_with_its_twins(tmp_path: Path) -> None:
-    write(tmp_path / "model.safetensors", 10)
-    write(tmp_path / "adapter.safetensors", 5)
+    safetensors(tmp_path / "model.safetensors", 10)
+    safetensors(tmp_path / "adapter.safetensors", 5)
     assert weight_bytes(tmp_path) == 10
 
 
 def test_a_folder_without_any_tells_nothing(tmp_path: Path) -> None:
     assert weight_bytes(tmp_path) is None
+
+
+def test_what_is_quantised_stays_as_it_is_where_the_rest_is_loaded_in_another_size(tmp_path: Path) -> None:
+    safetensors(tmp_path / "a.safetensors", 100, kind="I32")
+    safetensors(tmp_path / "b.safetensors", 80, 20, kind="BF16")
+    safetensors(tmp_path / "c.safetensors", 40, kind="F32")
+    stored = StoredWeights.of(tmp_path)
+    assert stored is not None
+    assert (stored.total_bytes, stored.float_bytes) == (240, 2)
+    assert stored.loaded_bytes(4) == 100 + 200 + 40
+    assert stored.loaded_bytes(0.5) == 100 + 25 + 5
 
 
 @pytest.mark.parametrize(
@@ -67,11 +73,11 @@ def test_a_command_needs_at_least_the_weights_that_it_is_given(tmp_path: Path) -
 
     def need(path: Path) -> int | None:
         deployment = Deployment(source=str(path), command=("serve", "{path}"))
-        found = command.memory(EngineContext("m", deployment, path, "key", 1, tmp_path / "address"))
+        found = command.memory(EngineContext("m", deployment, path, "key", 1, tmp_path / "address"), on_gpu=False)
         return found and found.total_bytes
 
     assert need(tmp_path) is None
-    write(tmp_path / "model.safetensors", 10)
+    safetensors(tmp_path / "model.safetensors", 10)
     assert need(tmp_path) == 10
     (tmp_path / "model.safetensors").write_bytes(b"broken: the program says how")
     assert need(tmp_path) is None

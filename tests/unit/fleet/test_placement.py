@@ -16,6 +16,7 @@ from argosy.config.needs import EngineNeeds
 from argosy.config.schema import Fleet
 from argosy.devices.device import Device
 from argosy.engines.memory import MemoryNeed
+from argosy.fleet.forecast import forecast
 from argosy.fleet.launcher import LaunchedReplica, NodeInfo
 from argosy.fleet.placement import Placement
 from argosy.fleet.planner import placement_of, plan
@@ -191,9 +192,57 @@ def test_an_impossible_wish_is_refused_with_the_reason_and_what_would_fit(wish: 
     assert Run(fleet(a=wish), {"a": needs(500)}).why_not("a.0") == sentence
 
 
+def test_what_would_fit_is_what_the_fullest_of_its_gpus_leaves() -> None:
+    known = {"a": needs(120), "b": needs(500)}
+    found = Run(fleet(a={"gpus": [0, 1]}, b={"gpus": "auto"}), known)
+    assert found.why_not("b.0").endswith("weights of at most 160.0 GiB would fit"), (
+        "two empty ones hold more than all four"
+    )
+    pinned = Run(fleet(a={"gpus": [0, 1]}, b={"gpus": [1, 2]}), known)
+    assert pinned.why_not("b.0").endswith("weights of at most 40.0 GiB would fit")
+    said = fleet(a={"gpus": [0, 1]}, b={"gpus": [2, 1], "memory_fraction": 0.9})
+    assert Run(said, known).why_not("b.0").endswith("would fit: memory_fraction 0.25")
+
+
 def test_who_wants_a_gpu_hears_why_none_is_seen() -> None:
     found = Run(fleet(a={"device": "gpu"}), nodes=[node(gpus=0)])
     assert found.why_not("a.0") == "a.0 wants a GPU: there is none; `device: cpu` serves it without one"
+
+
+def test_a_gpu_that_is_split_by_mig_is_given_to_nobody() -> None:
+    machine = node(gpus=2)
+    first, second = machine.devices
+    split = dataclasses.replace(machine, devices=(msgspec.structs.replace(first, mig=True), second))
+    found = Run(fleet(a={"gpus": "auto", "check_memory": False}, b={"gpus": [0]}), {"a": needs(10)}, [split])
+    assert found.where() == {"a.0": [1]}
+    parts = "the plan gives out whole GPUs; name a part instead (argosy devices): `env: {CUDA_VISIBLE_DEVICES: MIG-…}`"
+    assert found.why_not("b.0") == f"b.0 is pinned to gpu0, split by MIG: {parts}"
+    only = dataclasses.replace(split, devices=split.devices[:1])
+    assert (
+        Run(fleet(a={"gpus": 1}), nodes=[only]).why_not("a.0") == f"a.0 wants a GPU, and split by MIG are gpu0: {parts}"
+    )
+
+
+def test_weights_that_each_replica_copies_count_for_each() -> None:
+    found = Run(fleet(a={"device": "cpu", "replicas": 3}), {"a": needs(30, weights="")})
+    assert sorted(found.where()) == ["a.0", "a.1"]
+    assert "beside what others need (a.0 30.0, a.1 30.0)" in found.why_not("a.2")
+
+
+def test_a_plan_tells_what_it_reckoned_with_and_what_it_could_not() -> None:
+    known = needs(30)
+    assert known.memory is not None
+    lacks = dataclasses.replace(known.memory, unknown="config.json has no head_dim")
+    wanted = fleet(a={"gpus": 1, "replicas": 2}, b={"device": "cpu"}, c={"gpus": 1})
+    found = Run(wanted, {"a": dataclasses.replace(known, memory=lacks), "b": known, "c": EngineNeeds()})
+    told = forecast(wanted, found.nodes, found.placement, found.specs, {})
+    assert {each.id: each.needs for each in told.replicas} == {
+        "a.0": "weights 30.0, its cache is not counted: config.json has no head_dim, 0.00 for the engine itself",
+        "a.1": "weights 30.0, its cache is not counted: config.json has no head_dim, 0.00 for the engine itself",
+        "b.0": "weights 30.0",
+        "c.0": "",
+    }
+    assert told.notes == ["the cache of a is not counted: config.json has no head_dim"]
 
 
 def test_memory_of_the_machine_is_not_oversold_and_shared_weights_count_once() -> None:

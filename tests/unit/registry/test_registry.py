@@ -8,7 +8,8 @@ from argosy.protocol.deployment import DeploymentRecord, RemoteRecord
 from argosy.protocol.heartbeat import LEASE_SECONDS
 from argosy.protocol.replica import ReplicaState
 from argosy.registry.records import Deployment
-from argosy.registry.registry import FORGET_SECONDS, STALL_SECONDS, UNLIMITED, Registry
+from argosy.registry.registry import FORGET_SECONDS, STALL_SECONDS, Registry
+from argosy.registry.remotes import UNLIMITED
 from voices import WorkerVoice
 
 LATE = LEASE_SECONDS + 0.1

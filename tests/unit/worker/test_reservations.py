@@ -105,6 +105,16 @@ def test_two_that_start_together_do_not_both_get_the_same_memory(reservations: R
         assert [path.name for path in reservations.folder.glob("*.json")] == ["demo@b.0.json"]
 
 
+def test_replicas_that_copy_their_weights_take_them_each(reservations: Reservations) -> None:
+    copies = MemoryNeed("", 3 * GIB)
+    with (
+        reservations.reserved("a.0", copies, available_bytes=5 * GIB, limit_bytes=8 * GIB),
+        pytest.raises(NoRoomError, match=r"2\.0 GiB are available here"),
+        reservations.reserved("a.1", copies, available_bytes=5 * GIB, limit_bytes=8 * GIB),
+    ):
+        pass
+
+
 def test_a_replica_does_not_stand_in_its_own_way(reservations: Reservations) -> None:
     mine = MemoryNeed("a.gguf", 3 * GIB)
     write_json(reservations.folder / "demo@a.0.json", held("a.0", weights="a.gguf", size=3))
