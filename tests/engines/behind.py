@@ -55,7 +55,18 @@ async def behind_the_door(model: Path, folder: Path) -> AsyncIterator[Behind]:
     try:
         async with Door() as door:
             await door.join(incarnation, REPLICA, deployment=record(NAME), epoch=EPOCH, traits=capabilities.traits)
-            yield Behind(door, incarnation, key)
+            beating = asyncio.create_task(_beat(door))
+            try:
+                yield Behind(door, incarnation, key)
+            finally:
+                beating.cancel()
     finally:
         await incarnation.stop(0.5)
         await client.close()
+
+
+async def _beat(door: Door) -> None:
+    """A replica that is silent for a minute is forgotten, and a model may take longer for all of a test."""
+    while True:
+        await asyncio.sleep(1)
+        await door.again(REPLICA)
