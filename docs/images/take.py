@@ -1,13 +1,11 @@
 """The pictures of the READMEs and the guides, taken in chromium of a real fleet: `make screenshots`.
 
-Two models that run here, real conversations, a real battle. Letters are Inter's where it is installed
-(Debian: fonts-inter), as a browser on a person's desk has better ones than a machine without a screen.
+Two models that run here, real conversations, a real battle.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -39,16 +37,6 @@ PROMPT = {
     "en": "Write a Python function that tells whether a year is a leap year, and say why it works.",
     "zh": "用 Python 写一个判断闰年的函数，并简单解释。",
 }
-FONTS = """<?xml version="1.0"?>
-<!DOCTYPE fontconfig SYSTEM "fonts.dtd">
-<fontconfig>
-  <include ignore_missing="yes">/etc/fonts/fonts.conf</include>
-  <match target="pattern">
-    <test name="family"><string>system-ui</string></test>
-    <edit name="family" mode="assign" binding="strong"><string>Inter</string><string>Noto Sans CJK SC</string></edit>
-  </match>
-</fontconfig>
-"""
 LONG = 240  # seconds: models on a CPU that others use too
 SMALL = {"width": 1180, "height": 760}
 CHARTS_MS = 45_000  # so that there is something in them
@@ -102,7 +90,12 @@ def asking(url: str) -> Iterator[None]:
     enough = Event()
 
     def person(model: str) -> None:
-        asked = {"model": model, "messages": [{"role": "user", "content": "Tell me about the sea."}], "max_tokens": 60}
+        asked = {
+            "model": model,
+            "messages": [{"role": "user", "content": "Tell me about the sea."}],
+            "max_tokens": 60,
+            "stream": True,
+        }
         while not enough.is_set():
             request = Request(f"{url}/v1/chat/completions", json.dumps(asked).encode())
             request.add_header("content-type", "application/json")
@@ -127,10 +120,7 @@ def main() -> None:
         running(Path(folder), "demo", file) as fleet,
         sync_playwright() as playwright,
     ):
-        fonts = Path(folder, "fonts.conf")
-        fonts.write_text(FONTS)
-        variables = {**os.environ, "FONTCONFIG_FILE": str(fonts)}
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS, env=variables)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         take(browser, fleet)
         browser.close()
 
