@@ -77,7 +77,7 @@ def take(browser: Browser, fleet: Fleet) -> None:
         visiting(browser, fleet.url, seconds=LONG, viewport={"width": 1180, "height": 900}) as visit,
         asking(fleet.url),
     ):
-        visit.page.add_init_script(f"sessionStorage.setItem('argosy.key.admin', '{fleet.admin_key}')")
+        visit.show_admin_key(fleet.admin_key)
         page = visit.go("#/fleet")
         page.get_by_role("row", name="smollm2.1").wait_for()
         page.wait_for_timeout(CHARTS_MS)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from visiting import Fleet, Visit, has_arena, running, say, visiting
@@ -31,18 +32,25 @@ deployments:
     engine: command
     command: [sh, -c, "echo '{WILD}'; exec '{{python}}' -m argosy.engines.echo_server --name loud --port {{port}}"]
 """
-# A line of FastChat's log, whose model is called by a piece of HTML.
-VOTE = {
-    "tstamp": 1795355310.0,
-    "type": "leftvote",
-    "models": ["", ""],
-    "states": [
-        {"model_name": name, "conv_id": name, "messages": [["user", WILD], ["assistant", "words"]], "offset": 0}
-        for name in (WILD, "other")
-    ],
-    "ip": "",
-}
-CHAT = {"tstamp": 1795355310.0, "type": "chat", "model": WILD, "state": VOTE["states"][0]}  # type: ignore[index]
+AT = 1795355310.0
+
+
+def state(model: str, question: str) -> dict[str, Any]:
+    """A conversation in FastChat's log."""
+    return {
+        "model_name": model,
+        "conv_id": model,
+        "messages": [["user", question], ["assistant", "words"]],
+        "offset": 0,
+    }
+
+
+def vote(better: str, worse: str, question: str, *, at: float = AT) -> dict[str, Any]:
+    """A line of FastChat's log."""
+    states = [state(each, question) for each in (better, worse)]
+    return {"tstamp": at, "type": "leftvote", "models": ["", ""], "states": states, "ip": ""}
+
+
 TALK = """() => {
     const page = document.querySelector("main").cloneNode(true);
     for (const answer of page.querySelectorAll(".text")) answer.remove();
@@ -103,23 +111,46 @@ def test_what_llama_cpp_sends_beside_its_words_names_nobody(guest: Visit) -> Non
 
 
 def test_log_lines_stay_text(guest: Visit, duel: Fleet) -> None:
-    guest.page.add_init_script(f"sessionStorage.setItem('argosy.key.admin', '{duel.admin_key}')")
+    guest.show_admin_key(duel.admin_key)
     page = guest.go("#/fleet")
     page.get_by_role("button", name="Log: loud.0").click()
     page.get_by_role("log").filter(has_text=WILD).wait_for()
     assert page.locator("main img").count() == 0
 
 
-def test_names_of_models_stay_text(guest: Visit, duel: Fleet, tmp_path: Path) -> None:
-    request = urllib.request.Request(f"{guest.url}/argosy/v1/arena/import", json.dumps(VOTE).encode())
+def bring(duel: Fleet, *votes: dict[str, Any]) -> None:
+    lines = "\n".join(map(json.dumps, votes))
+    request = urllib.request.Request(f"{duel.url}/argosy/v1/arena/import", lines.encode())
     request.add_header("authorization", f"Bearer {duel.admin_key}")
     with urllib.request.urlopen(request, timeout=30) as answer:
-        assert json.load(answer)["imported"] == 1
+        assert json.load(answer)["imported"] == len(votes)
+
+
+def test_each_language_has_its_own_board(guest: Visit, duel: Fleet) -> None:
+    chinese = [vote("south", "north", question, at=AT + at) for at, question in enumerate(("海为什么是咸的？", "你好"))]
+    bring(duel, vote("north", "south", "Why is the sea salty?"), *chinese)
+    page = guest.go("#/leaderboard")
+    names = (
+        page.get_by_role("region", name="Leaderboard")
+        .get_by_role("rowheader")
+        .filter(has_text=re.compile("north|south"))
+    )
+    page.get_by_label("Language of the prompts").select_option("zh")
+    page.get_by_text("From 2 votes.").wait_for()
+    assert [each.split()[0] for each in names.all_inner_texts()] == ["south", "north"]
+    with page.expect_response("**/leaderboard?*language=en*"):
+        page.get_by_label("Language of the prompts").select_option("en")
+    names.first.filter(has_text="north").wait_for()
+    assert [each.split()[0] for each in names.all_inner_texts()] == ["north", "south"]
+
+
+def test_names_of_models_stay_text(guest: Visit, duel: Fleet, tmp_path: Path) -> None:
+    bring(duel, vote(WILD, "other", WILD))
     page = guest.go("#/leaderboard")
     page.get_by_role("rowheader", name=WILD).first.wait_for()
     assert page.locator("main img").count() == 0
     file = tmp_path / "wild.jsonl"
-    file.write_text(json.dumps(CHAT))
+    file.write_text(json.dumps({"tstamp": AT, "type": "chat", "model": WILD, "state": state(WILD, WILD)}))
     page = guest.go("#/chat")
     page.get_by_text("Export and import").click()
     page.locator("input[type=file][accept*=jsonl]").set_input_files(file)

@@ -170,7 +170,7 @@ def test_a_replica_is_seen_to_die_and_to_come_back(visit: Visit, fleet: Fleet) -
 
 @pytest.mark.whole
 def test_with_the_admin_key_replicas_are_scaled_drained_read_and_started(visit: Visit, fleet: Fleet) -> None:
-    visit.page.add_init_script(f"sessionStorage.setItem('argosy.key.admin', '{fleet.admin_key}')")
+    visit.show_admin_key(fleet.admin_key)
     page = visit.go("#/fleet")
     card = page.get_by_role("region", name="slow", exact=True)
     card.get_by_label("Replicas of slow").fill("2")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,15 +41,17 @@ class Fleet:
 
 
 @contextmanager
-def running(folder: Path, name: str, file: str) -> Iterator[Fleet]:
-    """A fleet of this process: also a run that is killed leaves no models behind."""
+def running(
+    folder: Path, name: str, file: str, variables: Mapping[str, str] | None = None, *, code: int = 0
+) -> Iterator[Fleet]:
+    """A fleet of this process: also a run that is killed leaves no models behind. `code`: what `up` ends with."""
     for each in ("home", "work"):
         (folder / each).mkdir(mode=0o700)
-    argosy = Argosy(folder / "home", folder / "work")
+    argosy = Argosy(folder / "home", folder / "work", variables or {})
     write_json(argosy.fleet(name).owner, ProcessIdentity.own())
     argosy.file(file)
     try:
-        argosy.run("up", "-d", "fleet.yaml")
+        argosy.run("up", "-d", "fleet.yaml", code=code)
         yield Fleet(argosy, name)
     finally:
         argosy.run("down", "--now")
@@ -79,6 +81,10 @@ class Visit:
     def go(self, place: str = "", *, query: str = "") -> Page:
         self.page.goto(f"{self.url}/{query}{place}")
         return self.page
+
+    def show_admin_key(self, key: str) -> None:
+        """As if it had been typed on this tab before."""
+        self.page.add_init_script(f"sessionStorage.setItem('argosy.key.admin', '{key}')")
 
     def unexpected(self) -> list[str]:
         return [fault for fault in self.faults if not any(words in fault for words in self.expected)]

@@ -6,6 +6,7 @@ import { EventReader } from "../src/api/sse";
 import { messagesOf, titleOf, Turns, type Conversation, type Turn } from "../src/history/conversation";
 import { asMarkdown } from "../src/history/markdown_file";
 import { lines } from "../src/ui/chart";
+import { othersOn } from "../src/views/fleet/others";
 import { together } from "../src/views/fleet/series";
 import { asFastChat, asJson, FormatError, read } from "../src/history/formats";
 
@@ -126,5 +127,16 @@ describe("figures", () => {
     expect(pace({ firstTokenSeconds: 1, seconds: 3, tokens: 21, promptTokens: null })).toBe(10);
     expect(pace({ firstTokenSeconds: 1, seconds: 1.01, tokens: 9, promptTokens: null })).toBeNull();
     expect(pace({ firstTokenSeconds: 1, seconds: 1, tokens: 1, promptTokens: null })).toBeNull();
+  });
+});
+
+describe("a GPU's memory that others have", () => {
+  const device = { index: 0, name: "A100", memory_bytes: 80, free_bytes: 30, replicas: [{ replica: "m.0", memory_bytes: 40, fleet: "f" }] };
+  it("is what is used but for the replicas' own", () => {
+    expect(othersOn({ ...device, processes: [] })).toBe(50);
+    expect(othersOn({ ...device, processes: [{ replica: "m.0", memory_bytes: 35 }, { replica: "", memory_bytes: 15 }] })).toBe(15);
+  });
+  it("is what was not given out, where the driver does not tell what a replica has", () => {
+    expect(othersOn({ ...device, processes: [{ replica: "m.0", memory_bytes: null }] })).toBe(10);
   });
 });

@@ -23,7 +23,7 @@ class Bulletin:
 
     def present(self, report: FleetReport) -> list[Event]:
         """Events that tell a new listener how things are."""
-        return [*snapshot(report, now=time.time()), *([self._whole] if self._whole else [])]
+        return [*snapshot(report), *([self._whole] if self._whole else [])]
 
     def publish(self, report: FleetReport, state: str, reason: str = "") -> None:
         """`state` and `reason`: of the fleet as a whole."""

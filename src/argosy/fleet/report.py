@@ -92,22 +92,23 @@ def changes(before: FleetReport | None, after: FleetReport, *, now: float) -> It
             yield gateway_event(gateway, now)
 
 
-def replica_event(replica: ReplicaReport, now: float, *, began: float | None = None) -> Event:
+def replica_event(replica: ReplicaReport, at: float, *, began: float | None = None) -> Event:
     reason = replica.reason
     if replica.state == ReplicaState.READY and not reason:
         took = f" after {replica.since - began:.1f} s" if began and replica.since > began else ""
         reason = f"{replica.address or ''}{took}"
-    return Event(at=now, kind="replica", name=replica.id, state=replica.state, reason=reason)
+    return Event(at=at, kind="replica", name=replica.id, state=replica.state, reason=reason)
 
 
-def gateway_event(gateway: ProcessReport, now: float) -> Event:
+def gateway_event(gateway: ProcessReport, at: float) -> Event:
     reason = gateway.reason or (gateway.address or "" if gateway.state == "running" else "")
-    return Event(at=now, kind="gateway", name="gateway", state=gateway.state, reason=reason)
+    return Event(at=at, kind="gateway", name="gateway", state=gateway.state, reason=reason)
 
 
-def snapshot(report: FleetReport, *, now: float) -> list[Event]:
-    """The events that lead from nothing to this report."""
-    return list(changes(None, report, now=now))
+def snapshot(report: FleetReport) -> list[Event]:
+    """How each thing stands, as an event of when that began; 0.0: nobody knows."""
+    replicas = [replica_event(each, each.since) for each in dict(_replicas(report)).values()]
+    return replicas + [gateway_event(each, each.since) for each in report.gateways]
 
 
 def index_order(replica: str) -> tuple[bool, int, str]:

@@ -146,7 +146,7 @@ class FleetRequest(msgspec.Struct, frozen=True, kw_only=True):
 class Event(msgspec.Struct, frozen=True, kw_only=True):
     """One change of state, for `argosy up` and logs."""
 
-    at: float
+    at: float  # Unix seconds; 0.0: of what is so already, and nobody knows since when
     kind: str  # replica | gateway | controller | fleet
     name: str
     state: str

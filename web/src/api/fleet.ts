@@ -39,6 +39,8 @@ export interface DeviceReport {
   readonly memory_bytes: number;
   readonly free_bytes: number;
   readonly replicas: readonly { readonly replica: string; readonly memory_bytes: number; readonly fleet: string }[];
+  /** `replica`: whose engine it is; "": a stranger's. */
+  readonly processes: readonly { readonly replica: string; readonly memory_bytes: number | null }[];
 }
 
 export interface DevicesReport {
@@ -51,7 +53,7 @@ export interface DevicesReport {
 }
 
 export interface FleetEvent {
-  readonly at: number;
+  readonly at: number; // 0: of what was so already, and nobody knows since when
   readonly kind: string;
   readonly name: string;
   readonly state: string;

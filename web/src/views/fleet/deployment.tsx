@@ -103,6 +103,8 @@ export function DeploymentCard({ deployment }: { deployment: DeploymentReport })
   );
 }
 
+const COLUMNS = 8;
+
 interface RowProps {
   readonly replica: ReplicaReport;
   readonly busy: boolean;
@@ -117,11 +119,11 @@ function Row({ replica, busy, remote, logShown, onLog, onChange }: RowProps): JS
   const { id, state, reason, in_flight, tokens_per_second, memory_bytes, devices, node, restarts, since } = replica;
   const whole = machines.value.find((each) => each.node === node)?.memory_bytes;
   const out = state === "stopped" || state === "failed";
-  return (
+  const row = (
     <tr>
       <th scope="row">{id}</th>
-      <td class="wrap">
-        <span class={`badge ${state}`} title={since ? new Date(since * 1000).toLocaleString() : ""}>{t.replicaStates[state] ?? state}</span> {reason}
+      <td>
+        <span class={`badge ${state}`} title={since ? new Date(since * 1000).toLocaleString() : ""}>{t.replicaStates[state] ?? state}</span>
       </td>
       <td>{in_flight}</td>
       <td>{tokens_per_second.toFixed(1)}</td>
@@ -142,5 +144,12 @@ function Row({ replica, busy, remote, logShown, onLog, onChange }: RowProps): JS
         )}
       </td>
     </tr>
+  );
+  if (!reason) return row;
+  return (
+    <>
+      {row}
+      <tr class="why"><td colSpan={COLUMNS}>{reason}</td></tr>
+    </>
   );
 }

@@ -16,7 +16,7 @@ export function Happened(): JSX.Element {
     void (async () => {
       while (!ending.signal.aborted) {
         try {
-          for await (const event of fleetEvents(ending.signal)) setAll((before) => [event, ...before].slice(0, KEPT));
+          for await (const event of fleetEvents(ending.signal)) setAll((before) => [event, ...before].sort(byHour).slice(0, KEPT));
         } catch {
           // the report says what is wrong; a controller that comes back begins with what is there now
         }
@@ -32,7 +32,7 @@ export function Happened(): JSX.Element {
       <ul class="events">
         {all.map((event, place) => (
           <li key={all.length - place}>
-            <time dateTime={new Date(event.at * 1000).toISOString()}>{new Date(event.at * 1000).toLocaleTimeString(language.value)}</time>
+            {event.at > 0 && <Moment at={new Date(event.at * 1000)} />}
             <strong>{event.name}</strong>
             <span class={`badge ${event.state}`}>{t.replicaStates[event.state] ?? event.state}</span>
             <span class="note">{event.reason}</span>
@@ -42,4 +42,13 @@ export function Happened(): JSX.Element {
       {all.length === 0 && <p class="note">{t.nothingHappened}</p>}
     </section>
   );
+}
+
+/** What is so already is told first, in no order. */
+const byHour = (one: FleetEvent, other: FleetEvent) => other.at - one.at;
+
+/** The hour; before today the day too. */
+function Moment({ at }: { at: Date }): JSX.Element {
+  const today = at.toDateString() === new Date().toDateString();
+  return <time dateTime={at.toISOString()}>{today ? at.toLocaleTimeString(language.value) : at.toLocaleString(language.value)}</time>;
 }

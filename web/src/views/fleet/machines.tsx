@@ -3,6 +3,7 @@ import type { JSX } from "preact";
 import type { DeviceReport, DevicesReport } from "../../api/fleet";
 import { w } from "../../words";
 import { bytes, MemoryBar } from "./figures";
+import { othersOn } from "./others";
 import { machines, report } from "./watching";
 
 export function Machines(): JSX.Element {
@@ -25,7 +26,7 @@ function Machine({ machine }: { machine: DevicesReport }): JSX.Element {
         </span>
       </div>
       <div class="memories">
-        <Memory label={t.memory} ownWord={t.ofThisFleet} own={own} used={machine.memory_bytes - machine.free_bytes} whole={machine.memory_bytes} />
+        <Memory label={t.memory} ownWord={t.ofThisFleet} own={own} others={Math.max(0, machine.memory_bytes - machine.free_bytes - own)} whole={machine.memory_bytes} />
         {machine.devices.map((device) => <Gpu key={device.index} device={device} />)}
       </div>
     </section>
@@ -39,9 +40,9 @@ function Gpu({ device }: { device: DeviceReport }): JSX.Element {
       label={`gpu${device.index} ${device.name}`}
       ownWord={w.value.givenOut}
       own={given}
-      used={Math.max(given, device.memory_bytes - device.free_bytes)}
+      others={othersOn(device)}
       whole={device.memory_bytes}
-      note={device.replicas.map((each) => `${each.replica} ${bytes(each.memory_bytes)}`).join(", ")}
+      shares={device.replicas}
     />
   );
 }
@@ -50,14 +51,13 @@ interface MemoryProps {
   readonly label: string;
   readonly ownWord: string;
   readonly own: number;
-  readonly used: number;
+  readonly others: number;
   readonly whole: number;
-  readonly note?: string;
+  readonly shares?: DeviceReport["replicas"];
 }
 
-function Memory({ label, ownWord, own, used, whole, note = "" }: MemoryProps): JSX.Element {
+function Memory({ label, ownWord, own, others, whole, shares = [] }: MemoryProps): JSX.Element {
   const t = w.value;
-  const others = Math.max(0, used - own);
   return (
     <div>
       <div class="row between">
@@ -67,10 +67,14 @@ function Memory({ label, ownWord, own, used, whole, note = "" }: MemoryProps): J
       <MemoryBar long label={label} own={own} others={others} whole={whole} />
       <p class="legend">
         <span><i /> {ownWord} {bytes(own)}</span>
-        <span><i class="others" /> {t.ofOthers} {bytes(others)}</span>
+        {others > 0 && <span><i class="others" /> {t.ofOthers} {bytes(others)}</span>}
         <span><i class="free" /> {t.freeMemory} {bytes(Math.max(0, whole - own - others))}</span>
       </p>
-      {note && <p class="note">{note}</p>}
+      {shares.length > 0 && (
+        <ul class="shares">
+          {shares.map((each) => <li key={each.replica}><span>{each.replica}</span> {bytes(each.memory_bytes)}</li>)}
+        </ul>
+      )}
     </div>
   );
 }
