@@ -1,4 +1,4 @@
-"""Every benchmark, one after the other, in about six minutes: what `make bench` runs.
+"""Every benchmark, one after the other, in about seven minutes: what `make bench` runs.
 
 benchmarks/run.py [--peers bare-hop,nginx,vllm-router] [--json FILE]
 """
@@ -38,6 +38,7 @@ def main() -> None:
             "startup": run("startup", [], folder),
             "serving": run("serving", ["--rounds", "1"], folder),
             "prefill": run("prefill", ["--tokens", "500"], folder),
+            "leaving": run("leaving", ["--times", "4"], folder),
             "affinity": run("affinity", ["--cost"], folder),
             "placement": run("placement", [], folder),
             "one_client": run("one_client", ["--peers", given.peers] if given.peers else [], folder),

@@ -14,7 +14,7 @@ SRC = Path(__file__).parents[2] / "src"
 
 # Anybody may import a leaf; a leaf imports only leaves.
 LEAVES = {
-    *("errors", "state", "disk", "processes", "protocol", "wire", "telemetry"),
+    *("errors", "state", "disk", "processes", "protocol", "tasks", "wire", "telemetry"),
     *("config.engine_name", "config.gpus", "config.misfits", "config.recipe", "config.schema", "config.values"),
     "engines.memory",
 }

@@ -201,7 +201,7 @@ class Deployment(Settings):
         1000, description="requests that may wait; then 429"
     )
     policy: PolicyName = Field(
-        "least_in_flight",
+        "affinity",
         description="which ready replica gets a request: affinity (the one that was given the most of this prompt "
         "before, while it is not busier than the others), least_in_flight, two_choices (the less busy of two by "
         "chance), round_robin, weighted_lottery",

@@ -28,6 +28,7 @@ from argosy.fastchat.replica import OldReplica, replica_id
 from argosy.fastchat.roll import Registration, Roll
 from argosy.protocol.openai import error_body
 from argosy.state import read_json, write_json
+from argosy.tasks import set_within
 from argosy.telemetry.logging import EventLog
 from argosy.wire.client import Client
 from argosy.wire.request_body import decoded
@@ -106,7 +107,7 @@ class Listener:
                 await self._probe_all()
                 self._settle()
                 waits = any(not each.answers and each.silent <= 20 for each in self._roll.entries)
-                await _set_within(self._news, _FIRST_PROBE_SECONDS if waits else _PROBE_SECONDS)
+                await set_within(self._news, _FIRST_PROBE_SECONDS if waits else _PROBE_SECONDS)
         finally:
             for _, task in self._replicas.values():
                 task.cancel()
@@ -284,14 +285,6 @@ def _told(endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Reque
 
 def _refusal(error: RequestError) -> Response:
     return Response(error_body(error), error.status, media_type="application/json")
-
-
-async def _set_within(event: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return
 
 
 _JSON = {"content-type": "application/json", "user-agent": "argosy"}

@@ -14,8 +14,7 @@ import secrets
 import shutil
 import socket
 import time
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable
 
 from argosy.config.schema import DEFAULT_MAX_TOKENS
 from argosy.fastchat import adapter
@@ -26,6 +25,7 @@ from argosy.protocol.deployment import DeploymentRecord, Shaping
 from argosy.protocol.heartbeat import engine_key
 from argosy.protocol.replica import ReplicaState, ReplicaStatus
 from argosy.state import FleetFolder
+from argosy.tasks import first_of
 from argosy.wire.client import Client
 from argosy.wire.serving import listen, server_of
 from argosy.worker.announce import Announcer
@@ -141,7 +141,7 @@ class OldReplica:
             self._board.change(state=ReplicaState.DRAINING)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._grace_seconds):
-                    await _first(self._announcer.drained(), self._hurried.wait())
+                    await first_of(self._announcer.drained(), self._hurried.wait())
             self._on_drained(self.id)
         finally:
             self._board.change(state=ReplicaState.STOPPED, address=None)
@@ -159,12 +159,3 @@ class OldReplica:
 
 def _epoch() -> int:
     return time.time_ns() // 1_000_000
-
-
-async def _first(*waits: Coroutine[Any, Any, object]) -> None:
-    tasks = [asyncio.create_task(wait) for wait in waits]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()

@@ -29,6 +29,7 @@ from argosy.fleet.upkeep import Step, Upkeep
 from argosy.protocol.admin import Event, FleetReport, FleetTable, ProcessReport, ReplicaView
 from argosy.protocol.replica import ReplicaSpec, ReplicaState
 from argosy.state import DesiredState, FleetFolder, write_json
+from argosy.tasks import set_within
 from argosy.telemetry.logging import EventLog
 
 _PASS_SECONDS = 1.0  # a pass at least so often, and the table is pushed as often
@@ -289,7 +290,7 @@ class Controller:
 
     async def _tell(self) -> None:
         while True:
-            await _set_within(self._table_changed, _PASS_SECONDS)
+            await set_within(self._table_changed, _PASS_SECONDS)
             self._table_changed.clear()
             before = self._gateway.views
             await self._gateway.tell(self._table(), self._clock())
@@ -316,7 +317,7 @@ class Controller:
                 task.result()  # it never ends but by an error: that is ours to die of, with its trace in the log
         due = [upkeep.due - self._clock() for upkeep in self._upkeeps.values() if upkeep.due is not None]
         longest = _GATEWAY_LOOK_SECONDS if self._gateway.starting else _PASS_SECONDS
-        await _set_within(self._changed, max(0.01, min([longest, *(seconds for seconds in due if seconds > 0)])))
+        await set_within(self._changed, max(0.01, min([longest, *(seconds for seconds in due if seconds > 0)])))
 
     async def _want(self, desired: Desired) -> FleetReport:
         """Sets what is wanted and returns the report of the first pass that has seen it."""
@@ -367,11 +368,3 @@ def _now() -> int:
 def _notable(views: Sequence[ReplicaView]) -> object:
     """What of the gateway's views is worth a pass: not the requests in flight."""
     return [(view.id, view.state, view.routable, view.reason) for view in views]
-
-
-async def _set_within(event: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return

@@ -35,7 +35,7 @@ class DeploymentRecord(msgspec.Struct, frozen=True, kw_only=True):
     aliases: list[str] = []
     replicas: int = 1  # wanted
     task: str = "generate"  # generate | embed
-    policy: str = "least_in_flight"  # one of dispatch/policies.py
+    policy: str = "affinity"  # one of dispatch/policies.py
     max_queue: int = 1000  # requests that may wait for a replica; the next one gets 429
     timeouts: Timeouts = Timeouts()
     stopped: bool = False  # by `argosy stop`: requests are refused at once

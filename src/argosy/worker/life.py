@@ -28,6 +28,7 @@ from argosy.processes.restarts import STARTS_IN_WINDOW, RestartHistory
 from argosy.protocol.heartbeat import engine_key
 from argosy.protocol.replica import ReplicaSpec, ReplicaState, ReplicaStatus
 from argosy.state import FleetFolder, read_json
+from argosy.tasks import background, first_of
 from argosy.telemetry.logging import EventLog
 from argosy.telemetry.rotation import RotatingLog
 from argosy.wire.client import Client
@@ -44,7 +45,6 @@ from argosy.worker.log_courier import LogCourier
 from argosy.worker.memory import keep_measured
 from argosy.worker.preparation import Preparation, Prepared, on_gpu
 from argosy.worker.reservations import NoRoomError, Reservations
-from argosy.worker.tasks import background, first_of
 from argosy.worker.visible_devices import device_labels
 
 _ENGINE_GRACE_SECONDS = 5.0  # for the engine's own end, when no request is left
