@@ -1,4 +1,4 @@
-"""What runs, and what becomes of it, as the page shows it: GPUs, hours, a download, waiting lines."""
+"""What runs, and what becomes of it, as the page shows it: GPUs, hours, a download, loading models, waiting lines."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ devices:
   - {index: 0, name: A100, uuid: GPU-0, memory: 80GiB}
   - {index: 1, name: A100, uuid: GPU-1, memory: 80GiB, used: 20GiB}
 """
+# `late` serves once there is a file.
 FLEET = """
 name: yard
 gateway: {port: 0}
@@ -30,6 +31,13 @@ deployments:
   pair: {engine: echo, gpus: [0, 1], memory_fraction: 0.5}
   too-large: {engine: echo, gpus: [0], memory_fraction: 0.9}
   narrow: {engine: echo, device: cpu, concurrency: 1, options: {tokens_per_second: 2}}
+  late:
+    engine: command
+    device: cpu
+    command:
+      - sh
+      - -c
+      - until [ -e GATE ]; do sleep 0.1; done; exec '{python}' -m argosy.engines.echo_server --name late --port {port}
 """
 WEIGHTS = bytes(range(256)) * 8000  # 2 MB
 ASK = """text => void fetch("/v1/chat/completions", {
@@ -38,32 +46,37 @@ ASK = """text => void fetch("/v1/chat/completions", {
     body: JSON.stringify({ model: "narrow", messages: [{ role: "user", content: text }], stream: true }),
 })"""
 LONG = "word " * 200
+# Cells whose content is wider than they are.
+SPILT = """() => [...document.querySelectorAll('.replicas td')]
+    .filter(each => each.scrollWidth > each.clientWidth).map(each => each.innerText)"""
 
 
 @dataclass(frozen=True)
 class Yard:
-    """`hub`: where the fleet's `hf:` sources come from."""
+    """`gate`: the file that `late` waits for. `hub`: where the fleet's `hf:` sources come from."""
 
     fleet: Fleet
+    gate: Path
     hub: Hub
 
 
 @pytest.fixture(scope="module")
 def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
     folder = tmp_path_factory.mktemp("yard")
-    devices = folder / "devices.yaml"
+    devices, gate = folder / "devices.yaml", folder / "gate"
     devices.write_text(DEVICES)
+    gate.touch()
     with (
         Hub({"org/gguf": Repository({"m-Q4_K_M.gguf": WEIGHTS})}, stalling=True) as hub,
         running(
             folder,
             "yard",
-            FLEET,
+            FLEET.replace("GATE", str(gate)),
             {"ARGOSY_DEVICES": str(devices), "HF_ENDPOINT": hub.url, "NO_PROXY": "127.0.0.1"},
             code=1,  # `too-large` has no place
         ) as fleet,
     ):
-        yield Yard(fleet, hub)
+        yield Yard(fleet, gate, hub)
 
 
 @pytest.fixture
@@ -90,6 +103,22 @@ def test_a_pull_shows_how_far_it_is_and_where_the_model_lies(keeper: Visit, yard
     assert path.read_bytes() == WEIGHTS
 
 
+def test_the_menu_tells_that_a_model_loads(keeper: Visit, yard: Yard) -> None:
+    page = keeper.go("#/chat", query="?model=late")
+    badge = page.locator(".model-menu .badge")
+    badge.get_by_text("ready", exact=True).wait_for()
+    yard.gate.unlink()
+    headers = {"authorization": f"Bearer {yard.fleet.admin_key}"}
+    for change, then in (("stop", "stopped"), ("start", "loading")):
+        assert page.request.post(f"{keeper.url}/argosy/v1/fleet/{change}/late", headers=headers).ok
+        badge.get_by_text(then, exact=True).wait_for()
+    page.get_by_label("Model").select_option("narrow")
+    page.get_by_role("option", name="late · loading").wait_for(state="attached")
+    page.get_by_label("Model").select_option("late")
+    yard.gate.touch()
+    badge.get_by_text("ready", exact=True).wait_for()
+
+
 def test_the_menu_tells_how_many_wait(keeper: Visit) -> None:
     page = keeper.go("#/chat", query="?model=narrow")
     badge = page.locator(".model-menu .badge")
@@ -108,6 +137,15 @@ def test_bars_of_gpus_tell_what_was_given_out_and_what_others_have(keeper: Visit
     page.get_by_role("img", name="gpu0 A100: 43 GB / 86 GB").wait_for()
     page.get_by_role("img", name="gpu1 A100: 64 GB / 86 GB").wait_for()
     assert page.locator(".shares").all_inner_texts() == ["pair.0\n43 GB"] * 2
+
+
+def test_nothing_runs_into_its_neighbour(keeper: Visit) -> None:
+    page = keeper.go("#/fleet")
+    page.get_by_role("cell", name="gpu0 (simulated), gpu1 (simulated)").wait_for()
+    page.get_by_role("cell", name="too-large.0 is pinned to gpu0").wait_for()
+    for width in (1200, 360):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate(SPILT) == [], f"at a width of {width}"
 
 
 def test_what_was_so_already_tells_its_own_hour(keeper: Visit, yard: Yard) -> None:

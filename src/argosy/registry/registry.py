@@ -283,7 +283,8 @@ class Registry:
         return deployment
 
     def _set_record(self, deployment: Deployment, record: DeploymentRecord) -> None:
-        grown = record.replicas > deployment.record.replicas
+        before = deployment.record
+        grown = record.replicas > before.replicas or (before.stopped and not record.stopped)
         deployment.record = record
         deployment.reached = deployment.reached and not grown
         self._index_aliases()

@@ -249,6 +249,19 @@ def test_a_deployment_is_settled_when_its_wanted_replicas_have_been_ready_once()
     assert not registry.settled(deployment), "more are wanted"
 
 
+def test_what_is_started_again_is_not_settled_before_it_is_ready_again() -> None:
+    registry, voice = Registry(), WorkerVoice()
+    registry.apply_table(table(record(replicas=1)), 0)
+    told(registry, voice, state="ready")
+    deployment = registry.deployments["m"]
+    for revision, stopped in ((2, True), (3, False)):
+        registry.apply_table(table(record(replicas=1, stopped=stopped, revision=revision), revision=revision), 0)
+        told(registry, voice, state="stopped" if stopped else "starting")
+    assert not registry.settled(deployment)
+    told(registry, voice, state="ready")
+    assert registry.settled(deployment)
+
+
 def test_a_deployment_is_settled_when_what_is_missing_has_failed() -> None:
     registry, voices = Registry(), [WorkerVoice(f"m.{index}") for index in range(2)]
     registry.apply_table(table(record(replicas=2)), 0)
