@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,11 @@ from argosy.config.environment import Environment
 from argosy.models.catalog import CATALOG
 from command import Argosy
 from real_models import weights
+
+# A shell starts what runs in its background with this signal ignored, and all below inherits that: nothing could be
+# interrupted as a user does.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
