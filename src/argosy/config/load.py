@@ -95,7 +95,8 @@ def deployment_record(name: str, deployment: Deployment, *, revision: int, stopp
         aliases=[*deployment.aliases, *deployment.adapters],
         replicas=len(deployment.urls) if deployment.engine_name == "remote" else deployment.replicas,
         task=deployment.task,
-        policy=deployment.policy,
+        # What lies behind a URL, nobody here knows: whether it keeps a cache, or is a fleet by itself.
+        policy=deployment.policy or ("least_in_flight" if deployment.engine_name == "remote" else "affinity"),
         max_queue=deployment.max_queue,
         timeouts=TimeoutsRecord(**deployment.timeouts.model_dump()),
         stopped=stopped,

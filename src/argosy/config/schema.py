@@ -200,11 +200,11 @@ class Deployment(Settings):
     max_queue: Annotated[int, Field(ge=0, le=1_000_000), NO_TRUTH] = Field(
         1000, description="requests that may wait; then 429"
     )
-    policy: PolicyName = Field(
-        "affinity",
+    policy: PolicyName | None = Field(
+        None,
         description="which ready replica gets a request: affinity (the one that was given the most of this prompt "
         "before, while it is not busier than the others), least_in_flight, two_choices (the less busy of two by "
-        "chance), round_robin, weighted_lottery",
+        "chance), round_robin, weighted_lottery (default: affinity, of engine remote least_in_flight)",
     )
     weight: Annotated[float, Field(gt=0, le=1000), NO_TRUTH] = Field(
         1.0, description="a replica's share of the requests beside others of its deployment; round_robin knows none"

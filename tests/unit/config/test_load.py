@@ -5,6 +5,7 @@ import sys
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -343,3 +344,16 @@ sys.exit(main())
 
 def test_telemetry_is_a_word_that_is_known(faults: Faults) -> None:
     assert faults("gateway: {telemetry: jaeger}") == ["gateway.telemetry: 'jaeger' is none of otlp (line 1)"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "policy"),
+    [
+        ({"engine": "echo"}, "affinity"),
+        ({"engine": "echo", "policy": "round_robin"}, "round_robin"),
+        ({"urls": ["http://127.0.0.1:1/v1"]}, "least_in_flight"),
+        ({"urls": ["http://127.0.0.1:1/v1"], "policy": "affinity"}, "affinity"),
+    ],
+)
+def test_prompts_go_where_their_cache_is_unless_nobody_knows_of_any(fields: dict[str, Any], policy: str) -> None:
+    assert deployment_record("m", Deployment.model_validate(fields), revision=1).policy == policy
