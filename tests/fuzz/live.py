@@ -35,7 +35,7 @@ from argosy.protocol.deployment import DeploymentRecord, Timeouts
 from argosy.protocol.endpoints import CHAT
 from argosy.protocol.traits import EngineTraits
 from argosy.wire.client import Client
-from argosy.wire.server import IDLE_SECONDS
+from argosy.wire.patience import IDLE_SECONDS
 from command import Argosy
 from engines import FakeEngine, Stage, vectors_or_chat
 from voices import WorkerVoice

@@ -17,7 +17,7 @@ from fuzzing import LONG
 from live import ANSWER_SECONDS, LIMITS, LiveDoor
 
 from argosy.protocol.endpoints import CHAT
-from argosy.wire.server import BODY_SECONDS, DRAIN_SECONDS, HEAD_SECONDS, IDLE_SECONDS, LOOK_SECONDS
+from argosy.wire.patience import BODY_SECONDS, DRAIN_SECONDS, HEAD_SECONDS, IDLE_SECONDS, LOOK_SECONDS
 from engines import STREAM_HEAD, chunk, delta, event
 from waiting import until
 

@@ -24,6 +24,7 @@ from uvicorn.server import ServerState
 
 from argosy.wire.driven import Driven
 from argosy.wire.known_head import KnownHead
+from argosy.wire.patience import DRAIN_SECONDS, LOOK_SECONDS, is_over
 from argosy.wire.request_cycle import STATUS_LINES, RequestCycle
 from argosy.wire.request_head import RequestHead, split_target
 
@@ -31,11 +32,6 @@ CLIENT_LEFT = "the client left"  # the message of the CancelledError that a requ
 
 LONGEST_HEAD_BYTES = 64 * 1024
 UNREAD_BODY_BYTES = 1024 * 1024  # of a request's body, at which we stop reading from the socket
-HEAD_SECONDS = 15.0  # a request's head must be complete within this
-BODY_SECONDS = 30.0  # the longest silence within a request's body
-IDLE_SECONDS = 75.0  # between two requests; longer than clients and proxies keep a connection themselves
-DRAIN_SECONDS = 5.0  # for a refused body's rest to be thrown away, and for a last answer to be taken by its client
-LOOK_SECONDS = 5.0
 
 Handler = Callable[[RequestCycle], Coroutine[Any, Any, None]]
 _log = logging.getLogger("argosy.wire")
@@ -59,7 +55,7 @@ class HttpProtocol(asyncio.Protocol):
         self.loop = _loop or asyncio.get_running_loop()
         self._app = config.loaded_app
         self._hot: Mapping[str, Handler] = getattr(self._app, "hot", {})
-        self._also_hot: Callable[[str], Handler | None] = getattr(self._app, "also_hot", _nothing)
+        self._also_hot: Callable[[str], Handler | None] = getattr(self._app, "also_hot", lambda _: None)
         self.state = server_state
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpRequestParser(self)
@@ -386,19 +382,16 @@ class HttpProtocol(asyncio.Protocol):
             self._close()  # the body of a request broke off: its answer would be of half a request
 
     def _look_at_the_time(self) -> None:
-        now = self.loop.time()
-        slow_head = self._head_since is not None and now - self._head_since > HEAD_SECONDS
-        # While we do not read, the silence is ours.
-        slow_body = self._reading is not None and not self._reading_paused and now - self._heard_at > BODY_SECONDS
-        idle = not self._cycles and self._head_since is None and now - self._quiet_since > IDLE_SECONDS
-        if (slow_head or slow_body or idle) and self._transport is not None:
+        reads_body = self._reading is not None and not self._reading_paused  # while we do not read, the silence is ours
+        if is_over(
+            self.loop.time(),
+            head=self._head_since,
+            body=self._heard_at if reads_body else None,
+            idle=self._quiet_since if not self._cycles and self._head_since is None else None,
+        ):
             self._close()
         else:
             self._timer = self.loop.call_later(LOOK_SECONDS, self._look_at_the_time)
-
-
-def _nothing(_: str) -> None:
-    return None
 
 
 def _envelope(message: str, kind: str) -> bytes:
