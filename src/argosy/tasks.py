@@ -19,13 +19,11 @@ async def first_of(*waits: Coroutine[Any, Any, object] | asyncio.Task[None]) -> 
                 task.cancel()
 
 
-async def set_within(event: asyncio.Event, seconds: float) -> bool:
-    """Whether the event was set before the time was over."""
-    try:
+async def set_within(event: asyncio.Event, seconds: float) -> None:
+    """Returns when the event is set, or the time is over."""
+    with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
-            return await event.wait()
-    except TimeoutError:
-        return False
+            await event.wait()
 
 
 @contextlib.asynccontextmanager

@@ -87,14 +87,11 @@ class Answers:
                 data = await exchange.read()
                 events = framer.feed(data) if data else b""
                 shown = hold(events) if hold is not None else events
-            tail = framer.tail
-            if not tail:
-                pass
-            elif is_whole_event(tail):  # an engine that forgot the last blank line
-                events += tail + b"\n\n"
+            if tail := framer.tail:
+                if not is_whole_event(tail):
+                    raise BrokenAnswerError("the engine ended its stream in the middle of an event")
+                events += tail + b"\n\n"  # an engine that forgot the last blank line
                 shown = hold(events) if hold is not None else events
-            else:
-                raise BrokenAnswerError("the engine ended its stream in the middle of an event")
             ending = (before_last + last + events)[-ENDING_BYTES:]
             done = surface.has_ended(ending)
             if not (done or exchange.end_told):
